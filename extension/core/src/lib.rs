@@ -1,0 +1,7 @@
+//! The byte work of postback, in plain Rust: no Postgres, no I/O, no clock.
+//!
+//! The extension wraps these modules in SQL functions; the proxy uses the ids. What an id, a code or a signature
+//! *is* gets decided here; what it *means* is decided in `sql/`.
+
+pub mod click_id;
+pub mod short_code;
