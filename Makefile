@@ -1,0 +1,36 @@
+# The commands of this project, one line each; the work is done by dev/ and tests/. `make help` lists them.
+
+.PHONY: help setup build run test bench lint docs sql package clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+
+setup: ## install what is missing on this machine
+	@dev/setup
+
+build: setup ## build all in release and install the extension
+	@dev/build
+
+run: build ## a private database and the proxy, with a demo campaign to tap
+	@dev/run
+
+test: build ## everything that must hold; `tests/run STAGE...` runs a part
+	@tests/run
+
+bench: build ## load, compared with what the machine could do at best: target/bench/results.jsonl
+	@python3 tests/bench/run.py
+
+lint: setup ## formatting, clippy, and the shell and Python files
+	@tests/run lint
+
+docs: build ## write docs/sql-api.md from the catalog
+	@python3 dev/sql_api.py
+
+sql: ## reload the functions and views of sql/ into the database of `make run`
+	@dev/reload
+
+package: setup ## the files of a release in target/package
+	@dev/package
+
+clean: ## delete build products; the database of `make run` in .postback/ stays
+	@cargo clean
