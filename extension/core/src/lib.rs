@@ -4,4 +4,6 @@
 //! *is* gets decided here; what it *means* is decided in `sql/`.
 
 pub mod click_id;
+pub mod query_string;
 pub mod short_code;
+pub mod signature;
