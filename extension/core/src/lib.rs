@@ -7,3 +7,4 @@ pub mod click_id;
 pub mod query_string;
 pub mod short_code;
 pub mod signature;
+pub mod url_template;
