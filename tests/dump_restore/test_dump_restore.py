@@ -29,11 +29,8 @@ def earn(connection, code, transaction):
     ).fetchone()
     assert click_id in location
     query = f"click_id={click_id}&payout=12.50&status=approved&transaction_id={transaction}"
-    return connection.execute(
-        "SELECT verdict::text FROM postback.receive_postbacks(queries => ARRAY[convert_to(%s, 'UTF8')], "
-        "methods => ARRAY['GET'], paths => ARRAY['/postback'])",
-        [query],
-    ).fetchone()[0]
+    answer = connection.execute("SELECT verdict::text FROM postback.receive_postback('default', %s)", [query])
+    return answer.fetchone()[0]
 
 
 def report(connection):

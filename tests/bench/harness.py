@@ -1,0 +1,146 @@
+"""What the load programs share: a private cluster with durable settings, the proxy, wrk and pgbench. Standard library only."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+HERE = pathlib.Path(__file__).resolve().parent
+OUTPUT = REPOSITORY / "target/bench"
+DATABASE = "postback_bench"
+
+# Durable, as in production: fsync and synchronous_commit are on (dev/cluster sets them), and no checkpoint falls into a
+# measurement: one is made before each.
+SETTINGS = {
+    "shared_buffers": "1GB",
+    "max_wal_size": "16GB",
+    "min_wal_size": "2GB",
+    "checkpoint_timeout": "1h",
+    "max_connections": "100",
+}
+
+
+class Cluster:
+    """A private cluster with one database that has the extension and its tables; gone at the end of the `with`."""
+
+    def __init__(self, directory=OUTPUT / "cluster"):
+        self.directory = directory
+
+    def __enter__(self):
+        self._manage("remove")
+        settings = [argument for name, value in SETTINGS.items() for argument in ("--set", f"{name}={value}")]
+        self._manage("start", *settings)
+        exports = self._manage("env")
+        self.environment = os.environ | dict(re.findall(r"(\w+)=(\S+)", exports))
+        host, port, user = (self.environment[name] for name in ("PGHOST", "PGPORT", "PGUSER"))
+        self.url = f"postgresql:///{DATABASE}?host={host}&port={port}&user={user}"
+        subprocess.run(["createdb", DATABASE], check=True, env=self.environment)
+        self.sql("CREATE EXTENSION postback; SELECT postback.install();")
+        return self
+
+    def __exit__(self, *_):
+        self._manage("remove")
+
+    def _manage(self, command, *arguments):
+        program = REPOSITORY / "dev/cluster"
+        return subprocess.run(
+            [program, command, self.directory, *arguments], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    def sql(self, text, **variables):
+        """Runs statements; the rows come back as lines, columns parted by `|`. `:name` stands for a variable."""
+        options = [argument for name, value in variables.items() for argument in ("-v", f"{name}={value}")]
+        command = ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", DATABASE, *options, "-f", "-"]
+        return subprocess.run(
+            command, check=True, input=text, stdout=subprocess.PIPE, text=True, env=self.environment
+        ).stdout.splitlines()
+
+    def value(self, text, **variables):
+        """The one value that a statement gives."""
+        return self.sql(text, **variables)[-1]
+
+    def run_file(self, name, **variables):
+        """Runs a file beside this one; its rows come back as from `sql`."""
+        return self.sql((HERE / name).read_text(), **variables)
+
+    def write(self, query, path):
+        """Writes a query's only column to a file, one value a line."""
+        with open(path, "wb") as output:
+            subprocess.run(
+                ["psql", "-X", "-q", "-d", DATABASE, "-c", f"COPY ({query}) TO STDOUT"],
+                check=True,
+                stdout=output,
+                env=self.environment,
+            )
+
+    def seconds(self, text):
+        """How long one statement takes inside the server's session, as psql's \\timing sees it."""
+        lines = self.sql("\\timing on\n" + text)
+        return float(next(line for line in lines if line.startswith("Time: ")).split()[1]) / 1000
+
+
+def free_address():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def running_proxy(url=None, **settings):
+    """A release build of the proxy with POSTBACK_<setting>; gives the address it listens on."""
+    listen, admin = free_address(), free_address()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTBACK_")}
+    environment |= {"POSTBACK_LISTEN": listen, "POSTBACK_ADMIN_LISTEN": admin, "POSTBACK_LOG": "warn"}
+    if url:
+        environment["POSTBACK_DATABASE_URL"] = url
+    environment |= {f"POSTBACK_{name.upper()}": str(value) for name, value in settings.items()}
+    process = subprocess.Popen([REPOSITORY / "target/release/postback-proxy"], env=environment)
+    try:
+        wait_until_ready(process, f"http://{admin}/readyz")
+        yield listen
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def wait_until_ready(process, url):
+    give_up_at = time.monotonic() + 15
+    while True:
+        if process.poll() is not None:
+            raise SystemExit(f"the proxy ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            if time.monotonic() > give_up_at:
+                raise SystemExit("the proxy was not ready within 15 s") from None
+            time.sleep(0.05)
+
+
+def wrk(address, script, data, seconds, connections=256, threads=2):
+    """Load from a Lua script over the lines of a file; rate, p50 and p99 in ms, number of answers and of bad ones."""
+    command = [
+        "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
+        "-s", HERE / script, f"http://{address}", "--", data, str(threads),
+    ]  # fmt: skip
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    line = next((line for line in output.splitlines() if line.startswith("{")), None)
+    if line is None:
+        raise SystemExit(f"wrk gave no summary:\n{output}")
+    return json.loads(line)
+
+
+def pgbench(cluster, script, seconds, connections=2):
+    """Calls a second of a pgbench script on prepared statements."""
+    command = [
+        "pgbench", "-n", "-M", "prepared", f"-c{connections}", f"-j{connections}", f"-T{seconds}",
+        "-f", HERE / script, DATABASE,
+    ]  # fmt: skip
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=cluster.environment).stdout
+    return float(re.search(r"^tps = ([\d.]+)", output, re.MULTILINE)[1])

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""`make bench`: what the program does under load, beside what this machine could do at best; all in one run.
+
+Writes one JSON object a line to target/bench/results.jsonl (name, value, unit; a comparison adds baseline and ratio, ours
+over the baseline in speed, so above 1 is faster) and a table to the screen.
+
+* http_ceiling: the proxy answers a fixed 302, no database. sql_ceiling: pgbench on 2 connections calls record_clicks with 100
+  random clicks a call, from arrays made beforehand. combined_ceiling = 1 / (1 / http + 1 / sql): one machine doing both.
+* redirect_durable: wrk with 256 connections taps random links out of a million; fsync and synchronous_commit are on, and
+  an answer leaves after COMMIT. redirect_unbatched: the same with one click a call, on 16 connections.
+* postback_durable: signed postbacks, each a new conversion of a recorded click.
+* mint_links: seconds for all links in one call. mint_click_id and verify_signature: calls a second in one statement, against
+  gen_random_uuid()::text and pgcrypto's hmac().
+
+A load fails the run when an answer is an error, or when fewer rows are stored than were answered.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+from harness import OUTPUT, Cluster, pgbench, running_proxy, wrk
+
+SECRET = "bench-secret-of-32-characters-00"
+MICRO_CALLS = 1_000_000
+
+
+class Results:
+    """Keeps the lines, writes them as they come."""
+
+    def __init__(self):
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        self.file = open(OUTPUT / "results.jsonl", "w", encoding="utf-8")
+        self.values = {}
+        self.lines = []
+
+    def add(self, name, value, unit, baseline=None):
+        """A measurement; with a baseline (a name measured before, rates only) also how many times as fast it is."""
+        line = {"name": name, "value": float(f"{value:.5g}"), "unit": unit}
+        if baseline:
+            line |= {"baseline": baseline, "ratio": round(value / self.values[baseline], 3)}
+        self.values[name] = value
+        self.lines.append(line)
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+        comparison = f"{line['ratio']:>9.2f} x {baseline}" if baseline else ""
+        print(f"{name:<24}{value:>14,.2f} {unit:<6}{comparison}", flush=True)
+
+
+def checked(name, load, rows_before, rows_after):
+    """The load's figures, if every answer was good and everything that was answered is stored."""
+    stored = rows_after - rows_before
+    if load["bad_answers"] or load["broken"]:
+        raise SystemExit(f"{name}: {load['bad_answers']} bad answers, {load['broken']} broken connections")
+    if stored < load["answers"]:
+        raise SystemExit(f"{name}: {load['answers']} answered, but only {stored} stored")
+    return load
+
+
+def measure_redirects(cluster, name, seconds, **settings):
+    count = "SELECT count(*) FROM postback.clicks"
+    cluster.sql("CHECKPOINT")
+    with running_proxy(cluster.url, **settings) as address:
+        wrk(address, "redirect.lua", OUTPUT / "codes", 2)
+        before = int(cluster.value(count))
+        load = wrk(address, "redirect.lua", OUTPUT / "codes", seconds)
+    return checked(name, load, before, int(cluster.value(count)))
+
+
+def measure_postbacks(cluster, seconds, rehearsal):
+    """A short load first gives the rate, so that enough postbacks are prepared for the long one."""
+    cluster.sql(
+        "SELECT postback.add_network(name => 'Bench', preset => 'generic', hmac_secret => :'secret')", secret=SECRET
+    )
+    wanted, load = 20_000, None
+    for number, duration in enumerate((rehearsal, seconds)):
+        cluster.run_file("prepare_postbacks.sql", postbacks=wanted, secret=SECRET, round=number)
+        cluster.write("SELECT query FROM bench_postbacks", OUTPUT / "postbacks")
+        cluster.sql("CHECKPOINT")
+        count = "SELECT count(*) FROM postback.conversions"
+        before = int(cluster.value(count))
+        with running_proxy(cluster.url) as address:
+            load = wrk(address, "postback.lua", OUTPUT / "postbacks", duration)
+        # Threads that ran out of postbacks send their last one again while they stop: at most one a connection.
+        load["answers"] = min(load["answers"], wanted)
+        load = checked("postback_durable", load, before, int(cluster.value(count)))
+        wanted = int(load["rate"] * seconds * 1.5 / 100 + 1) * 100
+    return load
+
+
+def measure_function(cluster, expression, source):
+    """Calls a second, the best of three: the disturbances of a machine only ever slow down."""
+    return MICRO_CALLS / min(cluster.seconds(f"SELECT count({expression}) FROM {source};") for _ in range(3))
+
+
+def measure_functions(cluster, results):
+    numbers = f"generate_series(1, {MICRO_CALLS}) AS g (number)"
+    results.add("gen_random_uuid_text", measure_function(cluster, "gen_random_uuid()::text", numbers), "1/s")
+    rate = measure_function(cluster, "postback.mint_click_id(number)", numbers)
+    results.add("mint_click_id", rate, "1/s", "gen_random_uuid_text")
+
+    cluster.run_file("prepare_signatures.sql", secret=SECRET, calls=MICRO_CALLS)
+    hmac = f"nullif(encode(hmac(query, '{SECRET}', 'sha256'), 'hex') = signature, false)"
+    verify = f"nullif(postback.verify_signature(query, signature, '{SECRET}'), false)"
+    for expression in (hmac, verify):
+        if int(cluster.value(f"SELECT count({expression}) FROM bench_signatures")) != MICRO_CALLS:
+            raise SystemExit("verify_signature: a right signature was refused")
+    results.add("pgcrypto_hmac", measure_function(cluster, hmac, "bench_signatures"), "1/s")
+    results.add("verify_signature", measure_function(cluster, verify, "bench_signatures"), "1/s", "pgcrypto_hmac")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=20, help="length of each load")
+    parser.add_argument("--links", type=int, default=1_000_000, help="links to choose from")
+    options = parser.parse_args()
+    started = time.monotonic()
+    results = Results()
+
+    with Cluster() as cluster:
+        timing = cluster.run_file("prepare_links.sql", links=options.links)[-1]
+        results.add("mint_links", float(timing.split()[1]) / 1000, "s")
+        cluster.write("SELECT code FROM bench_links ORDER BY random()", OUTPUT / "codes")
+        cluster.run_file("prepare_batches.sql")
+        cluster.sql("VACUUM ANALYZE")
+
+        with running_proxy(fixed_redirect="https://network.example.com/offer/789") as address:
+            http = wrk(address, "redirect.lua", OUTPUT / "codes", options.seconds)
+        results.add("http_ceiling", http["rate"], "1/s")
+        cluster.sql("CHECKPOINT")
+        results.add("sql_ceiling", 100 * pgbench(cluster, "record_clicks.sql", options.seconds), "1/s")
+        values = results.values
+        combined = 1 / (1 / values["http_ceiling"] + 1 / values["sql_ceiling"])
+        results.add("combined_ceiling", combined, "1/s")
+
+        unbatched = measure_redirects(
+            cluster, "redirect_unbatched", options.seconds, batch_limit=1, click_connections=16
+        )
+        results.add("redirect_unbatched", unbatched["rate"], "1/s")
+        durable = measure_redirects(cluster, "redirect_durable", options.seconds)
+        results.add("redirect_durable", durable["rate"], "1/s", "combined_ceiling")
+        results.add("redirect_durable", durable["rate"], "1/s", "redirect_unbatched")
+        results.add("redirect_durable_p50", durable["p50_ms"], "ms")
+        results.add("redirect_durable_p99", durable["p99_ms"], "ms")
+
+        postbacks = measure_postbacks(cluster, options.seconds, rehearsal=3)
+        results.add("postback_durable", postbacks["rate"], "1/s")
+        results.add("postback_durable_p50", postbacks["p50_ms"], "ms")
+        results.add("postback_durable_p99", postbacks["p99_ms"], "ms")
+
+        measure_functions(cluster, results)
+    print(f"{time.monotonic() - started:.0f} s, {OUTPUT / 'results.jsonl'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
