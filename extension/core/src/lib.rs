@@ -8,3 +8,4 @@ pub mod query_string;
 pub mod short_code;
 pub mod signature;
 pub mod url_template;
+pub mod visitor;
