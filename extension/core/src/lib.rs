@@ -4,8 +4,10 @@
 //! *is* gets decided here; what it *means* is decided in `sql/`.
 
 pub mod click_id;
+pub mod money;
 pub mod query_string;
 pub mod short_code;
 pub mod signature;
+pub mod status;
 pub mod url_template;
 pub mod visitor;

@@ -1,0 +1,239 @@
+//! What one postback says: parameters of query and body, read through a network's map of names.
+//!
+//! Here is only reading: which field holds what, which values are macros that the network did not resolve, which key
+//! the dedupe recipe gives. Whether the message is true, and what it changes, is decided in `sql/functions/postbacks`.
+
+use crate::click_id;
+use crate::money::{self, MoneyError};
+use crate::query_string::{self, Parameter};
+use serde_json::Value;
+
+/// The longest transaction id, event, status word or offer number that is accepted, in characters.
+pub const MAX_FIELD_LENGTH: usize = 255;
+
+/// Names under which networks send a token; masked also where the network is not known.
+const TOKEN_NAMES: [&str; 5] = ["token", "security_token", "secure", "verification_token", "sig"];
+
+/// A network's map: field to the parameter names that may hold it, as stored in `networks.parameters`.
+pub struct Map<'a>(&'a Value);
+
+impl<'a> Map<'a> {
+    /// Wraps the stored JSON object.
+    pub fn new(json: &'a Value) -> Self {
+        Map(json)
+    }
+
+    fn names(&self, field: &str) -> impl Iterator<Item = &'a str> {
+        self.0.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+}
+
+/// What a message says; every field as text, `None` where it is absent, empty or an unresolved macro.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Why the message cannot be read at all.
+    pub problem: Option<String>,
+    /// What was left out on the way, in words.
+    pub note: Option<String>,
+    pub click_id: Option<String>,
+    pub transaction_id: Option<String>,
+    pub event: Option<String>,
+    pub raw_status: Option<String>,
+    /// A strict decimal.
+    pub payout: Option<String>,
+    /// Why the payout is not one.
+    pub payout_problem: Option<String>,
+    /// ISO 4217, upper case.
+    pub currency: Option<String>,
+    pub network_offer_id: Option<String>,
+    pub event_time: Option<String>,
+    pub token: Option<String>,
+    /// The fields of the first recipe that fits, as `name=value&name=value`.
+    pub dedupe_key: Option<String>,
+}
+
+/// Reads a message. Each recipe is a comma list of fields; the first whose leading field is present makes the key.
+pub fn read(query: &[u8], body: &[u8], content_type: Option<&str>, map: &Map, recipes: &[&str]) -> Message {
+    match parameters(query, body, content_type) {
+        Ok(parameters) => Reader { parameters: &parameters, map, message: Message::default(), notes: Vec::new() }.read(recipes),
+        Err(problem) => Message { problem: Some(problem), ..Message::default() },
+    }
+}
+
+/// The bytes of a query or body with the values of its tokens replaced, fit to be stored.
+pub fn mask_tokens(raw: &[u8], content_type: Option<&str>, map: Option<&Map>) -> Vec<u8> {
+    let mut names: Vec<&str> = TOKEN_NAMES.iter().copied().filter(|name| *name != "sig").collect();
+    names.extend(map.into_iter().flat_map(|map| map.names("token")));
+    if !is_json(content_type) {
+        return query_string::mask(raw, &names);
+    }
+    match serde_json::from_slice::<Value>(raw) {
+        Ok(Value::Object(mut object)) if names.iter().any(|name| object.contains_key(*name)) => {
+            for name in names {
+                if let Some(value) = object.get_mut(name) {
+                    *value = Value::from("***");
+                }
+            }
+            Value::Object(object).to_string().into_bytes()
+        }
+        _ => raw.to_vec(),
+    }
+}
+
+fn is_json(content_type: Option<&str>) -> bool {
+    content_type.is_some_and(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        kind == "application/json" || kind.ends_with("+json")
+    })
+}
+
+fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) -> Result<Vec<Parameter>, String> {
+    let mut parameters = query_string::parse(query).map_err(|error| format!("the query cannot be read: {error}"))?;
+    if body.is_empty() {
+        return Ok(parameters);
+    }
+    if is_json(content_type) {
+        parameters.extend(json_parameters(body)?);
+    } else {
+        parameters.extend(query_string::parse(body).map_err(|error| format!("the body cannot be read: {error}"))?);
+    }
+    Ok(parameters)
+}
+
+/// The scalar members of a flat JSON object; numbers keep their digits.
+fn json_parameters(body: &[u8]) -> Result<Vec<Parameter>, String> {
+    let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(body) else {
+        return Err("the body is not a JSON object".to_owned());
+    };
+    let scalars = object.into_iter().filter_map(|(name, value)| match value {
+        Value::String(value) => Some(Parameter { name, value }),
+        Value::Number(value) => Some(Parameter { name, value: value.to_string() }),
+        Value::Bool(value) => Some(Parameter { name, value: value.to_string() }),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    });
+    let parameters: Vec<Parameter> = scalars.collect();
+    if parameters.iter().any(|parameter| parameter.name.contains('\0') || parameter.value.contains('\0')) {
+        return Err("the body holds a NUL".to_owned());
+    }
+    Ok(parameters)
+}
+
+struct Reader<'a> {
+    parameters: &'a [Parameter],
+    map: &'a Map<'a>,
+    message: Message,
+    notes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn read(mut self, recipes: &[&str]) -> Message {
+        self.message.click_id = self.click_id();
+        let transaction_id = self.short_field("transaction_id");
+        let conversion_id = self.short_field("conversion_id");
+        self.message.event = self.short_field("event");
+        self.message.raw_status = self.short_field("status");
+        self.message.network_offer_id = self.short_field("offer_id");
+        self.message.event_time = self.short_field("time");
+        self.message.token = self.field("token");
+        self.read_money();
+        self.message.dedupe_key = recipes
+            .iter()
+            .find_map(|recipe| self.key(recipe, transaction_id.as_deref(), conversion_id.as_deref()));
+        self.message.transaction_id = transaction_id.or(conversion_id);
+        self.message.note = (!self.notes.is_empty()).then(|| self.notes.join("; "));
+        self.message
+    }
+
+    /// The first name of the field whose value is there and no macro.
+    fn field(&mut self, field: &str) -> Option<String> {
+        for name in self.map.names(field) {
+            let mut values = self.parameters.iter().filter(|p| p.name == name && !p.value.is_empty()).map(|p| &p.value);
+            let Some(value) = values.next() else { continue };
+            if values.any(|other| other != value) {
+                self.problem(format!("parameter \"{name}\" is given twice with different values"));
+            }
+            if query_string::is_unresolved_macro(value) {
+                self.notes.push(format!("parameter \"{name}\" holds a macro that the network did not resolve"));
+                continue;
+            }
+            if value.chars().any(char::is_control) {
+                self.problem(format!("parameter \"{name}\" holds a control character"));
+            }
+            return Some(value.clone());
+        }
+        None
+    }
+
+    fn short_field(&mut self, field: &str) -> Option<String> {
+        let value = self.field(field)?;
+        if value.chars().count() > MAX_FIELD_LENGTH {
+            self.problem(format!("the {field} is longer than {MAX_FIELD_LENGTH} characters"));
+            return None;
+        }
+        Some(value)
+    }
+
+    fn click_id(&mut self) -> Option<String> {
+        let value = self.field("click_id")?;
+        if click_id::is_legal(&value) {
+            return Some(value);
+        }
+        self.notes.push("the click id is not 1 to 64 of [A-Za-z0-9._~-]".to_owned());
+        None
+    }
+
+    fn read_money(&mut self) {
+        if let Some(word) = self.short_field("currency") {
+            match money::currency(&word) {
+                Ok(currency) => self.message.currency = Some(currency.code().to_owned()),
+                Err(error) => self.message.payout_problem = Some(format!("currency: {error}")),
+            }
+        }
+        let given = self.map.names("payout").find_map(|name| self.parameters.iter().find(|p| p.name == name));
+        let Some(given) = given else { return };
+        // An amount that is there but unusable is never taken for "no amount": that would make it 0.
+        let amount = match self.field("payout") {
+            Some(amount) => money::parse_amount(&amount).map(str::to_owned),
+            None if given.value.is_empty() => Err(MoneyError::Empty),
+            None => Err(MoneyError::Macro),
+        };
+        match amount {
+            Ok(amount) => self.message.payout = Some(amount),
+            Err(error) => self.message.payout_problem = Some(format!("payout: {error}")),
+        }
+    }
+
+    fn key(&self, recipe: &str, transaction_id: Option<&str>, conversion_id: Option<&str>) -> Option<String> {
+        let mut key = String::new();
+        for (place, field) in recipe.split(',').enumerate() {
+            let value = match field {
+                "click_id" => self.message.click_id.as_deref(),
+                "transaction_id" => transaction_id,
+                "conversion_id" => conversion_id,
+                "event" => self.message.event.as_deref(),
+                "offer_id" => self.message.network_offer_id.as_deref(),
+                _ => None,
+            };
+            if place == 0 {
+                value?;
+            } else {
+                key.push('&');
+            }
+            key.push_str(field);
+            key.push('=');
+            for character in value.unwrap_or_default().chars() {
+                match character {
+                    '%' => key.push_str("%25"),
+                    '&' => key.push_str("%26"),
+                    '=' => key.push_str("%3D"),
+                    other => key.push(other),
+                }
+            }
+        }
+        Some(key)
+    }
+
+    fn problem(&mut self, problem: String) {
+        self.message.problem.get_or_insert(problem);
+    }
+}
