@@ -1,0 +1,344 @@
+//! The pool and the only SQL in the proxy: five statements, each a function of the extension.
+//!
+//! Every recording worker owns one connection with its statement prepared, and takes a new one from the pool when it
+//! breaks. Each call is one statement in auto-commit: when the rows are here, they are committed. Not for: deciding
+//! what to do after a failure, see `batch.rs`.
+
+use crate::batch::{Call, Job};
+use crate::error::Failure;
+use crate::metrics::{CallKind, Metrics};
+use crate::postback::{Postback, PostbackAnswer};
+use crate::redirect::{Tap, TapAnswer};
+use deadpool_postgres::{BuildError, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use hyper::header::HeaderValue;
+use hyper::{StatusCode, body::Bytes};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, Row, Statement};
+
+const RECORD_CLICKS: &str = "\
+    SELECT ordinal, location, visitor::text FROM postback.record_clicks(
+        codes => $1::text[], click_ids => $2::text[], ip_addresses => $3::inet[], user_agents => $4::text[],
+        methods => $5::text[], purposes => $6::text[], campaign_ids => $7::bigint[], offer_ids => $8::bigint[],
+        subs => $9::jsonb[], replay => $10::boolean)";
+
+const RECEIVE_POSTBACKS: &str = "\
+    SELECT ordinal, verdict::text, http_status, content_type, body FROM postback.receive_postbacks(
+        postback_ids => $1::text[], networks => $2::text[], tokens => $3::text[], methods => $4::text[],
+        paths => $5::text[], queries => $6::bytea[], bodies => $7::bytea[], content_types => $8::text[],
+        source_ips => $9::inet[], replay => $10::boolean)";
+
+/// Read when a connection is made. JIT costs more than it gives on statements this short.
+const ON_CONNECT: &str = "SET statement_timeout = '5s'; SET jit = off";
+
+const MAINTAIN: &str = "SET statement_timeout = '55s'; SELECT postback.maintain()";
+
+/// Longer than the statement timeout: past it, the network or the server is gone.
+const CALL_DEADLINE: Duration = Duration::from_secs(7);
+
+/// Connections beside those of the recording workers: upkeep, maintenance, the readiness probe.
+const OTHER_CONNECTIONS: usize = 3;
+
+/// The way to the database.
+pub struct Database {
+    pool: Pool,
+    is_down: AtomicBool,
+    /// Told of every new connection: behind it may be another server, after a failover or a restore.
+    pub connected: Arc<Notify>,
+    metrics: Arc<Metrics>,
+}
+
+impl Database {
+    /// Connects to nothing yet.
+    pub fn new(
+        config: tokio_postgres::Config,
+        recording_connections: usize,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, BuildError> {
+        let connected = Arc::new(Notify::new());
+        let told = Arc::clone(&connected);
+        let on_connect = Hook::async_fn(move |client, _| {
+            let told = Arc::clone(&told);
+            Box::pin(async move {
+                client.batch_execute(ON_CONNECT).await.map_err(HookError::Backend)?;
+                told.notify_one();
+                Ok(())
+            })
+        });
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
+            .max_size(recording_connections + OTHER_CONNECTIONS)
+            .post_create(on_connect)
+            .runtime(Runtime::Tokio1)
+            .build()?;
+        Ok(Database { pool, is_down: AtomicBool::new(false), connected, metrics })
+    }
+
+    /// A connection, new or used. The first failure and the recovery after it are logged, not every try between.
+    pub async fn connection(&self) -> Result<Object, Failure> {
+        let reason = match timeout(CALL_DEADLINE, self.pool.get()).await {
+            Ok(Ok(object)) => {
+                if self.is_down.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the database is reachable again");
+                }
+                return Ok(object);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no connection within {} s", CALL_DEADLINE.as_secs()),
+        };
+        if !self.is_down.swap(true, Ordering::Relaxed) {
+            tracing::error!(reason, "the database cannot be reached");
+        }
+        self.metrics.count_database_error(Failure::Unreachable.label());
+        Err(Failure::Unreachable)
+    }
+
+    /// The version of the extension.
+    pub async fn version(&self) -> Result<String, String> {
+        let row = self.ask("SELECT postback.version()").await?;
+        row.try_get(0).map_err(|error| described(&error))
+    }
+
+    /// The key of the short codes.
+    pub async fn code_key(&self) -> Result<Vec<u8>, String> {
+        let row = self.ask("SELECT postback.code_key()").await?;
+        row.try_get(0).map_err(|error| described(&error))
+    }
+
+    /// Whether the database answers at all.
+    pub async fn ping(&self) -> Result<(), String> {
+        self.ask("SELECT 1").await.map(drop)
+    }
+
+    /// Partitions, rollups, late matches: whatever the extension does each minute. Keeps its connection.
+    pub async fn maintain(&self, kept: &mut Option<Object>) -> Result<(), String> {
+        let connection = match kept.take() {
+            Some(connection) if !connection.is_closed() => connection,
+            _ => self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?,
+        };
+        let result = connection.batch_execute(MAINTAIN).await.map_err(|error| described(&error));
+        *kept = Some(connection);
+        result
+    }
+
+    /// One row of a question without parameters; the error is for the log, no client data is in it.
+    async fn ask(&self, sql: &str) -> Result<Row, String> {
+        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
+        match timeout(CALL_DEADLINE, connection.query_one(sql, &[])).await {
+            Ok(row) => row.map_err(|error| described(&error)),
+            Err(_) => {
+                drop(Object::take(connection));
+                Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
+            }
+        }
+    }
+}
+
+/// The server's message and SQLSTATE, or the driver's message.
+fn described(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(error) => format!("{} (SQLSTATE {})", error.message(), error.code().code()),
+        None => error.to_string(),
+    }
+}
+
+/// A recording worker's connection and statement.
+struct Lane {
+    database: Arc<Database>,
+    kind: CallKind,
+    sql: &'static str,
+    open: Option<(Object, Statement)>,
+}
+
+impl Lane {
+    fn new(database: Arc<Database>, kind: CallKind, sql: &'static str) -> Self {
+        Lane { database, kind, sql, open: None }
+    }
+
+    /// Runs the statement; a broken connection is left behind, and the next call takes another.
+    async fn rows(&mut self, size: usize, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        let started = Instant::now();
+        let result = match timeout(CALL_DEADLINE, self.query(parameters)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Lost),
+        };
+        match &result {
+            Ok(_) => self.database.metrics.count_call(self.kind, size, started.elapsed()),
+            Err(failure) => {
+                self.database.metrics.count_database_error(failure.label());
+                if failure.needs_new_connection()
+                    && let Some((connection, _)) = self.open.take()
+                {
+                    tracing::warn!(failure = failure.label(), "a database connection was given up");
+                    drop(Object::take(connection));
+                }
+            }
+        }
+        result
+    }
+
+    async fn query(&mut self, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        if self.open.as_ref().is_none_or(|(connection, _)| connection.is_closed()) {
+            self.open = None;
+            let connection = self.database.connection().await?;
+            let statement = connection.prepare(self.sql).await.map_err(|error| {
+                // Says nothing about the requests, so they wait: the extension may be about to be installed.
+                tracing::error!(reason = described(&error), "a statement cannot be prepared");
+                Failure::Unreachable
+            })?;
+            self.open = Some((connection, statement));
+        }
+        let Some((connection, statement)) = &self.open else {
+            return Err(Failure::Unreachable);
+        };
+        connection.query(statement, parameters).await.map_err(|error| Failure::of(&error))
+    }
+}
+
+/// Records taps.
+pub struct RecordClicks(Lane);
+
+impl RecordClicks {
+    pub fn new(database: Arc<Database>) -> Self {
+        RecordClicks(Lane::new(database, CallKind::Clicks, RECORD_CLICKS))
+    }
+}
+
+impl Call for RecordClicks {
+    type Request = Tap;
+    type Answer = TapAnswer;
+
+    async fn call(&mut self, jobs: &[Job<Tap, TapAnswer>], replay: bool) -> Result<Vec<Option<TapAnswer>>, Failure> {
+        let codes = column(jobs, Tap::code);
+        let click_ids = column(jobs, Tap::click_id);
+        let clients: Vec<IpAddr> = column(jobs, |tap| tap.client);
+        let user_agents = column(jobs, Tap::user_agent);
+        let methods = column(jobs, Tap::method);
+        let purposes = sparse_column(jobs, |tap| tap.purpose.as_deref());
+        let campaign_ids = sparse_column(jobs, |tap| tap.campaign().map(|campaign| campaign.campaign_id));
+        let offer_ids = sparse_column(jobs, |tap| tap.campaign()?.offer_id);
+        let subs = sparse_column(jobs, |tap| tap.campaign()?.subs.as_ref());
+        let parameters: [&(dyn ToSql + Sync); 10] = [
+            &codes,
+            &click_ids,
+            &clients,
+            &user_agents,
+            &methods,
+            &purposes,
+            &campaign_ids,
+            &offer_ids,
+            &subs,
+            &replay,
+        ];
+        let rows = self.0.rows(jobs.len(), &parameters).await?;
+        let metrics = &self.0.database.metrics;
+        in_order(jobs.len(), &rows, |row| {
+            let answer = match row.try_get::<_, Option<&str>>(1)? {
+                None => Some(TapAnswer::NotFound),
+                Some(location) => location_header(location).map(TapAnswer::Redirect),
+            };
+            if let Some(visitor) = row.try_get(2)? {
+                metrics.count_visitor(visitor);
+            }
+            Ok(answer)
+        })
+    }
+}
+
+/// Templates are checked when they are saved, so a location that is no header is a fault of ours.
+fn location_header(location: &str) -> Option<HeaderValue> {
+    let header = HeaderValue::from_str(location).ok();
+    if header.is_none() {
+        tracing::error!("the database gave a location that is not a legal header; the tap was recorded, answered 503");
+    }
+    header
+}
+
+/// Stores postbacks.
+pub struct ReceivePostbacks(Lane);
+
+impl ReceivePostbacks {
+    pub fn new(database: Arc<Database>) -> Self {
+        ReceivePostbacks(Lane::new(database, CallKind::Postbacks, RECEIVE_POSTBACKS))
+    }
+}
+
+impl Call for ReceivePostbacks {
+    type Request = Postback;
+    type Answer = PostbackAnswer;
+
+    async fn call(
+        &mut self,
+        jobs: &[Job<Postback, PostbackAnswer>],
+        replay: bool,
+    ) -> Result<Vec<Option<PostbackAnswer>>, Failure> {
+        let ids = column(jobs, |postback| postback.id.as_str());
+        let networks = column(jobs, Postback::network);
+        let tokens = column(jobs, Postback::token);
+        let methods = column(jobs, Postback::method);
+        let paths = column(jobs, Postback::path);
+        let queries = column(jobs, Postback::query);
+        let bodies = column(jobs, |postback| postback.body.as_deref());
+        let content_types = column(jobs, Postback::content_type);
+        let clients: Vec<IpAddr> = column(jobs, |postback| postback.client);
+        let parameters: [&(dyn ToSql + Sync); 10] =
+            [&ids, &networks, &tokens, &methods, &paths, &queries, &bodies, &content_types, &clients, &replay];
+        let rows = self.0.rows(jobs.len(), &parameters).await?;
+        let metrics = &self.0.database.metrics;
+        in_order(jobs.len(), &rows, |row| {
+            if let Some(verdict) = row.try_get(1)? {
+                metrics.count_verdict(verdict);
+            }
+            let status = u16::try_from(row.try_get::<_, i32>(2)?).ok();
+            let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+            let content_type = row.try_get::<_, Option<&str>>(3)?.map(HeaderValue::from_str).transpose();
+            let body = Bytes::copy_from_slice(row.try_get::<_, Option<&str>>(4)?.unwrap_or_default().as_bytes());
+            match (status, content_type) {
+                (Some(status), Ok(content_type)) if !status.is_informational() => {
+                    Ok(Some(PostbackAnswer { status, content_type, body }))
+                }
+                _ => {
+                    tracing::error!("the database gave a status or content type that HTTP cannot carry");
+                    Ok(None)
+                }
+            }
+        })
+    }
+}
+
+/// One array parameter.
+fn column<'a, Q, A, T>(jobs: &'a [Job<Q, A>], value: impl Fn(&'a Q) -> T) -> Vec<T> {
+    jobs.iter().map(|job| value(&job.request)).collect()
+}
+
+/// One array parameter that most batches do without: no element, no array.
+fn sparse_column<'a, Q, A, T>(jobs: &'a [Job<Q, A>], value: impl Fn(&'a Q) -> Option<T>) -> Option<Vec<Option<T>>> {
+    let first = jobs.iter().position(|job| value(&job.request).is_some())?;
+    let mut column = Vec::with_capacity(jobs.len());
+    column.resize_with(first, || None);
+    column.extend(jobs[first..].iter().map(|job| value(&job.request)));
+    Some(column)
+}
+
+/// The answers by the ordinal in column 0; `None` for a job without a row.
+fn in_order<A>(
+    size: usize,
+    rows: &[Row],
+    answer: impl Fn(&Row) -> Result<Option<A>, tokio_postgres::Error>,
+) -> Result<Vec<Option<A>>, Failure> {
+    let mut answers = Vec::with_capacity(size);
+    answers.resize_with(size, || None);
+    for row in rows {
+        let ordinal: i32 = row.try_get(0).map_err(|error| Failure::of(&error))?;
+        let place = usize::try_from(ordinal - 1).ok().and_then(|position| answers.get_mut(position));
+        if let Some(place) = place {
+            *place = answer(row).map_err(|error| Failure::of(&error))?;
+        }
+    }
+    Ok(answers)
+}

@@ -1,0 +1,118 @@
+//! What a failed database call means: whether it may be tried again, and what is known about its effect.
+//!
+//! The one place that knows SQLSTATEs. The HTTP side is a single line of this table: a request that could not be
+//! recorded is answered 503 with Retry-After, whatever the reason. Nothing a client sends makes any other 5xx.
+
+use deadpool_postgres::BuildError;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use tokio_postgres::error::SqlState;
+
+/// Why a call brought no rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection could be had. Nothing was done.
+    Unreachable,
+    /// The database refused for now: deadlock, serialization, lock or resource limit. Nothing was done.
+    Busy(SqlState),
+    /// The connection broke or nothing came back in time. It may have been committed.
+    Lost,
+    /// A row with this id exists: an earlier, unanswered try got through.
+    Duplicate,
+    /// The database will not do this, however often it is asked.
+    Refused(SqlState),
+}
+
+impl Failure {
+    /// Reads an error of tokio-postgres.
+    pub fn of(error: &tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(state) => Self::of_state(state),
+            None if error.is_closed() || is_broken_transport(error) => Failure::Lost,
+            // A value the driver could not encode, or a column it could not decode: our fault, and a lasting one.
+            None => Failure::Refused(SqlState::INTERNAL_ERROR),
+        }
+    }
+
+    fn of_state(state: &SqlState) -> Self {
+        match (state.code(), &state.code()[..2]) {
+            ("23505", _) => Failure::Duplicate,
+            // 25006: the server has become a read-only standby; the next connection looks for the primary.
+            (_, "08") | ("25006", _) => Failure::Lost,
+            (code, "57") if code.starts_with("57P") => Failure::Lost,
+            (_, "53") | ("40001" | "40P01" | "55P03", _) => Failure::Busy(state.clone()),
+            _ => Failure::Refused(state.clone()),
+        }
+    }
+
+    /// Whether the connection is of no further use.
+    pub fn needs_new_connection(&self) -> bool {
+        matches!(self, Failure::Lost | Failure::Unreachable)
+    }
+
+    /// The SQLSTATE, or the word that stands for having none; the label in the metrics.
+    pub fn label(&self) -> &str {
+        match self {
+            Failure::Unreachable => "unreachable",
+            Failure::Lost => "lost",
+            Failure::Duplicate => "23505",
+            Failure::Busy(state) | Failure::Refused(state) => state.code(),
+        }
+    }
+}
+
+fn is_broken_transport(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(|source| source.is::<io::Error>())
+}
+
+/// Why the proxy cannot start or go on.
+#[derive(Debug)]
+pub enum RunError {
+    /// A listener could not be handed to the runtime.
+    Listener(io::Error),
+    /// The pool of database connections could not be set up.
+    Pool(BuildError),
+    /// The database has the extension in a version whose functions may differ.
+    Version { installed: String },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Listener(error) => {
+                write!(formatter, "a listening socket cannot be used: {error}")
+            }
+            RunError::Pool(error) => {
+                write!(formatter, "the database pool cannot be set up: {error}")
+            }
+            RunError::Version { installed } => write!(
+                formatter,
+                "the extension is version \"{installed}\", the proxy \"{}\"; install the same minor version of both",
+                env!("CARGO_PKG_VERSION")
+            ),
+        }
+    }
+}
+
+impl Error for RunError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlstates_fall_into_their_classes() {
+        let of = |code: &str| Failure::of_state(&SqlState::from_code(code));
+        assert_eq!(of("08006"), Failure::Lost);
+        assert_eq!(of("57P01"), Failure::Lost);
+        assert_eq!(of("25006"), Failure::Lost);
+        assert_eq!(of("23505"), Failure::Duplicate);
+        for code in ["40001", "40P01", "55P03", "53300", "53100"] {
+            assert_eq!(of(code), Failure::Busy(SqlState::from_code(code)));
+        }
+        for code in ["57014", "22P02", "42883", "XX000", "P0001"] {
+            assert_eq!(of(code), Failure::Refused(SqlState::from_code(code)));
+        }
+    }
+}

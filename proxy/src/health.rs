@@ -1,0 +1,79 @@
+//! The admin listener: `/healthz` (the process), `/readyz` (whether taps and postbacks can be recorded now) and
+//! `/metrics` (Prometheus text). Not for the public: bind it where only the operator and the balancer reach it.
+
+use crate::answer::{self, Answer};
+use crate::database::Database;
+use crate::metrics::Metrics;
+use crate::redirect::KnownKey;
+use crate::routes::{Backend, Routes};
+use crate::server::{Handler, Phase};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
+use hyper::{Method, Request, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+const PROBE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What the probes look at.
+pub struct Health {
+    pub database: Option<Arc<Database>>,
+    pub key: Arc<KnownKey>,
+    pub metrics: Arc<Metrics>,
+    pub routes: Arc<Routes>,
+    pub phase: watch::Receiver<Phase>,
+}
+
+impl Handler for Health {
+    async fn handle(&self, _peer: IpAddr, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path();
+        if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+            return answer::not_found();
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return answer::method_not_allowed("GET, HEAD");
+        }
+        match path {
+            "/healthz" => answer::plain(StatusCode::OK, "ok\n"),
+            "/readyz" => match self.readiness().await {
+                Ok(()) => answer::plain(StatusCode::OK, "ok\n"),
+                Err(reason) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, reason),
+            },
+            _ => self.metrics(),
+        }
+    }
+}
+
+impl Health {
+    async fn readiness(&self) -> Result<(), &'static str> {
+        if *self.phase.borrow() != Phase::Running {
+            return Err("shutting down\n");
+        }
+        let Some(database) = &self.database else {
+            return Ok(());
+        };
+        if !self.key.is_known() {
+            return Err("the key of the short codes is not known yet\n");
+        }
+        match timeout(PROBE_DEADLINE, database.ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err("the database refuses\n"),
+            Err(_) => Err("the database does not answer within a second\n"),
+        }
+    }
+
+    fn metrics(&self) -> Answer {
+        let (clicks, postbacks) = match &self.routes.backend {
+            Backend::Recording { clicks, postbacks, .. } => (clicks.depth(), postbacks.depth()),
+            Backend::Fixed(_) => (0, 0),
+        };
+        let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        match self.metrics.render(clicks, postbacks) {
+            Ok(text) => answer::with_body(StatusCode::OK, Some(content_type), Bytes::from(text)),
+            Err(_) => answer::plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n"),
+        }
+    }
+}

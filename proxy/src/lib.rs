@@ -1,0 +1,173 @@
+//! `postback-proxy`: taps and postbacks come in over HTTP, go to the `postback` extension in batches, and are answered
+//! once they are committed.
+//!
+//! Start reading at `routes.rs` for what is answered, at `batch.rs` for how a request reaches the database, at
+//! `database.rs` for the SQL. What a click or a conversion means is not decided here but in `sql/`.
+
+pub mod answer;
+pub mod batch;
+pub mod client_address;
+pub mod client_stream;
+pub mod config;
+pub mod database;
+pub mod error;
+pub mod health;
+pub mod host;
+pub mod logging;
+pub mod metrics;
+pub mod page;
+pub mod postback;
+pub mod redirect;
+pub mod routes;
+pub mod server;
+pub mod upkeep;
+
+use crate::config::{Config, Mode};
+use crate::database::{Database, ReceivePostbacks, RecordClicks};
+use crate::error::RunError;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::page::Page;
+use crate::redirect::KnownKey;
+use crate::routes::{Backend, Routes};
+use crate::server::{Limits, Phase};
+use std::future::pending;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// The most client connections, where file descriptors allow it.
+const MAX_CONNECTIONS: usize = 20_000;
+
+/// File descriptors kept back for everything that is not a client.
+const RESERVED_DESCRIPTORS: usize = 256;
+
+const MAX_ADMIN_CONNECTIONS: usize = 64;
+
+/// The sockets, bound before anything else happens.
+pub struct Listeners {
+    pub public: TcpListener,
+    pub admin: TcpListener,
+}
+
+/// What works behind the routes: nothing of it in fixed mode.
+struct Recording {
+    database: Arc<Database>,
+    workers: Vec<JoinHandle<()>>,
+    upkeep: JoinHandle<RunError>,
+    maintenance: JoinHandle<()>,
+}
+
+/// Serves until the shutdown resolves, then drains.
+pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    let metrics = Arc::new(Metrics::new());
+    let key = Arc::new(KnownKey::default());
+    let (backend, mut recording) = backend(&config, &metrics, &key)?;
+    let routes = Arc::new(Routes {
+        trusted_proxies: config.trusted_proxies,
+        page: Page::new(config.page, &config.brand),
+        metrics: Arc::clone(&metrics),
+        body_deadline: config.request_deadline,
+        backend,
+    });
+    let (phase, phases) = watch::channel(Phase::Running);
+    let health = Arc::new(Health {
+        database: recording.as_ref().map(|recording| Arc::clone(&recording.database)),
+        key,
+        metrics: Arc::clone(&metrics),
+        routes: Arc::clone(&routes),
+        phase: phases.clone(),
+    });
+    let limits = Limits { connections: connection_limit(), open: metrics.connections.clone() };
+    let admin_limits = Limits { connections: MAX_ADMIN_CONNECTIONS, open: Default::default() };
+    let mut public = tokio::spawn(server::serve(adopt(listeners.public)?, routes, limits, phases));
+    // The probes go on answering while the public side drains.
+    let (admin_phase, admin_phases) = watch::channel(Phase::Running);
+    let admin = tokio::spawn(server::serve(adopt(listeners.admin)?, health, admin_limits, admin_phases));
+    tracing::info!(listen = %config.listen, admin_listen = %config.admin_listen, "started");
+
+    let failure = tokio::select! {
+        () = shutdown => None,
+        failure = failed(recording.as_mut()) => Some(failure),
+    };
+    tracing::info!("draining");
+    phase.send_replace(Phase::Draining);
+    if timeout(config.drain, &mut public).await.is_err() {
+        phase.send_replace(Phase::Closing);
+        let _ = public.await;
+    }
+    admin_phase.send_replace(Phase::Closing);
+    let _ = admin.await;
+    if let Some(recording) = recording {
+        recording.finish().await;
+    }
+    tracing::info!("stopped");
+    failure.map_or(Ok(()), Err)
+}
+
+/// The queues with their workers, or the fixed redirect.
+fn backend(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    key: &Arc<KnownKey>,
+) -> Result<(Backend, Option<Recording>), RunError> {
+    let address = match &config.mode {
+        Mode::FixedRedirect(location) => return Ok((Backend::Fixed(location.clone()), None)),
+        Mode::Database(address) => address.as_ref().clone(),
+    };
+    let connections = config.click_connections + config.postback_connections;
+    let database = Database::new(address, connections, Arc::clone(metrics)).map_err(RunError::Pool)?;
+    let database = Arc::new(database);
+    let (limit, waiting, deadline) = (config.batch_limit, config.queue_limit, config.request_deadline);
+    let calls = (0..config.click_connections).map(|_| RecordClicks::new(Arc::clone(&database))).collect();
+    let (clicks, mut workers) = batch::start(calls, limit, waiting, deadline);
+    let calls = (0..config.postback_connections).map(|_| ReceivePostbacks::new(Arc::clone(&database))).collect();
+    let (postbacks, more) = batch::start(calls, limit, waiting, deadline);
+    workers.extend(more);
+    let upkeep = tokio::spawn(upkeep::keep_key(Arc::clone(&database), Arc::clone(key)));
+    let maintenance = tokio::spawn(upkeep::maintain(Arc::clone(&database)));
+    let backend = Backend::Recording { clicks, postbacks, key: Arc::clone(key) };
+    Ok((backend, Some(Recording { database, workers, upkeep, maintenance })))
+}
+
+/// Resolves when the proxy must not go on.
+async fn failed(recording: Option<&mut Recording>) -> RunError {
+    match recording {
+        Some(recording) => match (&mut recording.upkeep).await {
+            Ok(failure) => failure,
+            Err(_) => pending().await,
+        },
+        None => pending().await,
+    }
+}
+
+impl Recording {
+    /// Lets the workers record what they have taken in: their queues end with the routes.
+    async fn finish(self) {
+        self.upkeep.abort();
+        self.maintenance.abort();
+        for worker in self.workers {
+            if timeout(Duration::from_secs(10), worker).await.is_err() {
+                tracing::warn!("a worker did not finish its last batch");
+            }
+        }
+    }
+}
+
+fn adopt(listener: TcpListener) -> Result<tokio::net::TcpListener, RunError> {
+    listener.set_nonblocking(true).map_err(RunError::Listener)?;
+    tokio::net::TcpListener::from_std(listener).map_err(RunError::Listener)
+}
+
+/// As many connections as file descriptors can be had for: the soft limit is raised to the hard one.
+fn connection_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let descriptors = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let descriptors = descriptors.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    descriptors.saturating_sub(RESERVED_DESCRIPTORS).clamp(RESERVED_DESCRIPTORS, MAX_CONNECTIONS)
+}

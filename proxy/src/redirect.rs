@@ -1,0 +1,341 @@
+//! `/{code}` and `/click`: what a tap says about itself, asked of the database in one batched call, answered 302.
+//!
+//! A tap is never turned away for what it carries: only a code that cannot exist and a `/click` without a campaign
+//! have nowhere to go. Not for: deciding who is human or where the link leads, the extension does both.
+
+use crate::answer::{self, Answer};
+use crate::batch::Queue;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Uri};
+use postback_core::click_id::{ClickId, ClickIdText, is_legal};
+use postback_core::query_string::{self, Parameter, is_unresolved_macro};
+use postback_core::short_code::{CodeKey, strip_glued};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The longest code or alias.
+const MAX_CODE_LENGTH: usize = 64;
+
+const MAX_USER_AGENT_LENGTH: usize = 1024;
+const MAX_PURPOSE_LENGTH: usize = 256;
+const MAX_SUB_LENGTH: usize = 256;
+
+/// Headers with which browsers and apps say that nobody has tapped yet.
+const PURPOSE_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+    HeaderName::from_static("sec-fetch-purpose"),
+];
+
+const SUBS: [&str; 10] = ["sub1", "sub2", "sub3", "sub4", "sub5", "sub6", "sub7", "sub8", "sub9", "sub10"];
+
+/// The key of the short codes, once the database has told it.
+#[derive(Default)]
+pub struct KnownKey(RwLock<Option<CodeKey>>);
+
+impl KnownKey {
+    pub fn set(&self, key: CodeKey) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    pub fn is_known(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The bucket a code leads to, `None` for an alias; the outer `None` while there is no key.
+    fn bucket(&self, code: &str) -> Option<Option<u16>> {
+        let key = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        key.as_ref().map(|key| key.decode(code).map(|link| link.bucket()))
+    }
+}
+
+/// One tap, as the database wants to know it.
+pub struct Tap {
+    pub target: Target,
+    pub client: IpAddr,
+    pub purpose: Option<String>,
+    user_agent: Option<HeaderValue>,
+    is_head: bool,
+}
+
+/// What was tapped.
+pub enum Target {
+    /// The code is a part of the path, `length` bytes after the slash. Aliases get their click id in the database.
+    Link { path: PathAndQuery, length: usize, click_id: Option<ClickIdText> },
+    /// A link minted elsewhere.
+    Campaign(Box<Campaign>),
+}
+
+/// The parameters of `/click`.
+#[derive(Debug, PartialEq)]
+pub struct Campaign {
+    pub campaign_id: i64,
+    pub offer_id: Option<i64>,
+    pub click_id: Option<String>,
+    pub subs: Option<Value>,
+}
+
+/// What became of a tap.
+pub enum TapAnswer {
+    Redirect(HeaderValue),
+    NotFound,
+}
+
+impl Tap {
+    fn new(target: Target, client: IpAddr, request: &Parts) -> Self {
+        Tap {
+            target,
+            client,
+            purpose: purpose(&request.headers),
+            user_agent: request.headers.get(USER_AGENT).cloned(),
+            is_head: request.method == Method::HEAD,
+        }
+    }
+
+    pub fn code(&self) -> Option<&str> {
+        match &self.target {
+            Target::Link { path, length, .. } => path.path().get(1..=*length),
+            Target::Campaign(_) => None,
+        }
+    }
+
+    pub fn click_id(&self) -> Option<&str> {
+        match &self.target {
+            Target::Link { click_id, .. } => click_id.as_ref().map(ClickIdText::as_str),
+            Target::Campaign(campaign) => campaign.click_id.as_deref(),
+        }
+    }
+
+    pub fn campaign(&self) -> Option<&Campaign> {
+        match &self.target {
+            Target::Link { .. } => None,
+            Target::Campaign(campaign) => Some(campaign),
+        }
+    }
+
+    pub fn user_agent(&self) -> Option<Cow<'_, str>> {
+        self.user_agent.as_ref().map(|value| text_of(value, MAX_USER_AGENT_LENGTH))
+    }
+
+    pub fn method(&self) -> &'static str {
+        if self.is_head { "HEAD" } else { "GET" }
+    }
+}
+
+/// The code in a path segment without what messaging apps glue to it; `None` when no code looks like this.
+pub fn code_in(segment: &str) -> Option<&str> {
+    let code = strip_glued(segment);
+    let is_code = !code.is_empty()
+        && code.len() <= MAX_CODE_LENGTH
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    is_code.then_some(code)
+}
+
+/// `/{code}`. The code is known to look like one.
+pub async fn tap_code(
+    queue: &Queue<Tap, TapAnswer>,
+    key: &KnownKey,
+    client: IpAddr,
+    code_length: usize,
+    request: Parts,
+) -> Answer {
+    let Some(path) = request.uri.path_and_query().cloned() else {
+        return answer::not_found();
+    };
+    let Some(code) = path.path().get(1..=code_length) else {
+        return answer::not_found();
+    };
+    let Some(bucket) = key.bucket(code) else {
+        return answer::unavailable();
+    };
+    let click_id = bucket.map(new_id);
+    let tap = Tap::new(Target::Link { path, length: code_length, click_id }, client, &request);
+    settle(queue, tap).await
+}
+
+/// `/click?campaign=…`.
+pub async fn tap_campaign(queue: &Queue<Tap, TapAnswer>, client: IpAddr, request: Parts) -> Answer {
+    let campaign = match campaign_of(&request.uri) {
+        Ok(campaign) => campaign,
+        Err(reason) => return answer::bad_request(reason),
+    };
+    settle(queue, Tap::new(Target::Campaign(Box::new(campaign)), client, &request)).await
+}
+
+async fn settle(queue: &Queue<Tap, TapAnswer>, tap: Tap) -> Answer {
+    match queue.ask(tap).await {
+        Some(TapAnswer::Redirect(location)) => answer::redirect(location),
+        Some(TapAnswer::NotFound) => answer::not_found(),
+        None => answer::unavailable(),
+    }
+}
+
+/// A click or postback id of this moment.
+pub fn new_id(bucket: u16) -> ClickIdText {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ClickId::new(now.as_millis() as u64, bucket, rand::random()).to_text()
+}
+
+/// Reads `/click`. A click id or offer that cannot be one is kept among the subs: the tap goes on without it.
+fn campaign_of(uri: &Uri) -> Result<Campaign, &'static str> {
+    let parameters = query_string::parse(uri.query().unwrap_or_default().as_bytes())
+        .map_err(|_| "the query string cannot be read; percent-encode it as UTF-8\n")?;
+    let campaign = first_of(&parameters, ["campaign", "campaign_id"]).ok_or("the parameter campaign is missing\n")?;
+    let campaign_id = positive(campaign).ok_or("the parameter campaign is not a positive whole number\n")?;
+    let mut subs = Map::new();
+    for name in SUBS {
+        if let Some(value) = query_string::first(&parameters, name).filter(|value| !value.is_empty()) {
+            subs.insert(name.to_owned(), shortened(value, MAX_SUB_LENGTH));
+        }
+    }
+    let mut kept = |name: &str, value: &str| {
+        subs.insert(name.to_owned(), shortened(value, MAX_CODE_LENGTH));
+        None
+    };
+    let offer_id = match first_of(&parameters, ["offer", "offer_id"]) {
+        None | Some("") => None,
+        Some(offer) => positive(offer).or_else(|| kept("rejected_offer", offer).and(None)),
+    };
+    let click_id = match first_of(&parameters, ["click_id", "clickid"]) {
+        None | Some("") => None,
+        Some(id) if is_legal(id) && !is_unresolved_macro(id) => Some(id.to_owned()),
+        Some(id) => kept("rejected_click_id", id),
+    };
+    let subs = (!subs.is_empty()).then_some(Value::Object(subs));
+    Ok(Campaign { campaign_id, offer_id, click_id, subs })
+}
+
+fn first_of<'a>(parameters: &'a [Parameter], names: [&str; 2]) -> Option<&'a str> {
+    names.into_iter().find_map(|name| query_string::first(parameters, name))
+}
+
+/// A positive bigint in plain digits.
+fn positive(text: &str) -> Option<i64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&number: &i64| is_plain && number > 0)
+}
+
+fn shortened(text: &str, most: usize) -> Value {
+    Value::String(text[..text.floor_char_boundary(most)].to_owned())
+}
+
+/// The prefetch evidence, joined; most taps have none.
+fn purpose(headers: &HeaderMap) -> Option<String> {
+    let mut joined: Option<String> = None;
+    for value in PURPOSE_HEADERS.iter().filter_map(|name| headers.get(name)) {
+        let text = text_of(value, MAX_PURPOSE_LENGTH);
+        match &mut joined {
+            None => joined = Some(text.into_owned()),
+            Some(joined) => {
+                joined.push_str(", ");
+                joined.push_str(&text);
+            }
+        }
+    }
+    joined
+}
+
+/// A header as text of at most so many bytes; what is not UTF-8 is replaced.
+pub fn text_of(value: &HeaderValue, most: usize) -> Cow<'_, str> {
+    let bytes = value.as_bytes();
+    match String::from_utf8_lossy(&bytes[..bytes.len().min(most)]) {
+        // A character cut in two is left out, not replaced.
+        Cow::Borrowed(text) => Cow::Borrowed(text),
+        Cow::Owned(mut text) => {
+            let end = text.trim_end_matches('\u{fffd}').len();
+            if bytes.len() > most {
+                text.truncate(end);
+            }
+            text.truncate(text.floor_char_boundary(most));
+            Cow::Owned(text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Campaign, &'static str> {
+        campaign_of(&format!("/click?{query}").parse().unwrap())
+    }
+
+    #[test]
+    fn click_parameters_and_their_aliases() {
+        let plain = read("campaign=456&click_id=a1b2c3").unwrap();
+        assert_eq!(plain, Campaign { campaign_id: 456, offer_id: None, click_id: Some("a1b2c3".into()), subs: None });
+        let aliases = read("campaign_id=456&clickid=~._-&offer_id=7&sub1=a%20b&sub10=z&sub11=no&sub2=").unwrap();
+        assert_eq!(aliases.click_id.as_deref(), Some("~._-"));
+        assert_eq!(aliases.offer_id, Some(7));
+        assert_eq!(aliases.subs, Some(serde_json::json!({"sub1": "a b", "sub10": "z"})));
+    }
+
+    #[test]
+    fn only_the_campaign_is_indispensable() {
+        for query in ["", "campaign=", "campaign=x", "campaign=-1", "campaign=%2B1", "campaign=0", "campaign=1%zz"] {
+            assert!(read(query).is_err(), "{query}");
+        }
+        assert!(read("campaign=9223372036854775808").is_err());
+        assert_eq!(read("campaign=9223372036854775807").unwrap().campaign_id, i64::MAX);
+    }
+
+    #[test]
+    fn illegal_click_id_is_kept_aside() {
+        let long = "x".repeat(65);
+        for (given, kept) in [("{click_id}", "{click_id}"), ("a%20b", "a b"), (long.as_str(), &long[..64])] {
+            let campaign = read(&format!("campaign=1&click_id={given}")).unwrap();
+            assert_eq!(campaign.click_id, None);
+            assert_eq!(campaign.subs, Some(serde_json::json!({ "rejected_click_id": kept })));
+        }
+        let campaign = read("campaign=1&click_id=REPLACE&offer=abc").unwrap();
+        let kept = serde_json::json!({"rejected_click_id": "REPLACE", "rejected_offer": "abc"});
+        assert_eq!((campaign.click_id, campaign.offer_id, campaign.subs), (None, None, Some(kept)));
+    }
+
+    #[test]
+    fn codes_lose_glued_punctuation_and_keep_their_case() {
+        assert_eq!(code_in("4KdXyZ01abc"), Some("4KdXyZ01abc"));
+        assert_eq!(code_in("4KdXyZ01abc)."), Some("4KdXyZ01abc"));
+        assert_eq!(code_in("spring-sale_26,"), Some("spring-sale_26"));
+        let long = "a".repeat(65);
+        for bad in ["", ".", "favicon.ico", "a%2eb", "a%20", "\u{e9}", long.as_str()] {
+            assert_eq!(code_in(bad), None, "{bad}");
+        }
+        assert!(code_in(&long[1..]).is_some());
+    }
+
+    #[test]
+    fn user_agents_are_cut_between_characters() {
+        let cut = |bytes: &[u8], most| text_of(&HeaderValue::from_bytes(bytes).unwrap(), most).into_owned();
+        assert_eq!(cut(b"Mozilla/5.0", 7), "Mozilla");
+        assert_eq!(cut("aé".as_bytes(), 3), "aé");
+        assert_eq!(cut("aéb".as_bytes(), 2), "a");
+        assert_eq!(cut(b"a\xffb", 10), "a\u{fffd}b");
+        assert!(cut(&[0xff; 2000], 1024).len() <= 1024);
+    }
+
+    #[test]
+    fn prefetch_evidence_is_joined() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(purpose(&headers), None);
+        headers.insert("sec-purpose", HeaderValue::from_static("prefetch;prerender"));
+        headers.insert("x-moz", HeaderValue::from_static("prefetch"));
+        assert_eq!(purpose(&headers).as_deref(), Some("prefetch;prerender, prefetch"));
+    }
+
+    #[test]
+    fn key_decides_between_code_and_alias() {
+        let known = KnownKey::default();
+        assert_eq!(known.bucket("4KdXyZ01abc"), None);
+        known.set(CodeKey::new(&[7; 16]).unwrap());
+        assert!(known.bucket("4KdXyZ01abc").unwrap().is_some());
+        assert_eq!(known.bucket("spring-sale"), Some(None));
+    }
+}

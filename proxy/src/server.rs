@@ -1,0 +1,156 @@
+//! Accepting connections and seeing them through: limits, deadlines, drain. What is answered is the handler's business.
+//!
+//! One task per connection, none per request. hyper gives the deadline for headers (which is also the one for idling)
+//! and the limits of a message's head; `client_stream.rs` gives the deadline for writing.
+
+use crate::answer::Answer;
+use crate::client_stream::ClientStream;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::metrics::gauge::Gauge;
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+/// For a whole request head; between requests, for the next one.
+const HEADER_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Room for a head with a 64 KiB user agent, which is answered like any other.
+const MAX_BUFFER_SIZE: usize = 96 * 1024;
+
+/// After a failed accept, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What answers requests.
+pub trait Handler: Send + Sync + 'static {
+    fn handle(&self, peer: IpAddr, request: Request<Incoming>) -> impl Future<Output = Answer> + Send;
+}
+
+/// How far the shutdown has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Running,
+    /// No new connections; open requests are answered.
+    Draining,
+    /// Time is up.
+    Closing,
+}
+
+/// How many connections may be open, and where to count them.
+pub struct Limits {
+    pub connections: usize,
+    pub open: Gauge,
+}
+
+/// Serves until the drain is over: returns when no connection is left or the phase is `Closing`.
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    handler: Arc<H>,
+    limits: Limits,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let http = http();
+    let mut until_draining = phase.clone();
+    let mut draining = pin!(reached(&mut until_draining, Phase::Draining));
+    loop {
+        let (stream, peer, slot) = tokio::select! {
+            _ = &mut draining => break,
+            accepted = accept(&listener, &slots) => match accepted {
+                Some(accepted) => accepted,
+                None => continue,
+            },
+        };
+        let connection = Connection { handler: Arc::clone(&handler), peer };
+        let (http, phase, open) = (http.clone(), phase.clone(), limits.open.clone());
+        tokio::spawn(async move {
+            open.inc();
+            connection.serve(&http, stream, phase).await;
+            open.dec();
+            drop(slot);
+        });
+    }
+    drop(listener);
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    tokio::select! {
+        _ = slots.acquire_many(all) => {}
+        () = reached(&mut phase, Phase::Closing) => {
+            // The connections see the phase too; they get a moment to let go of what they hold.
+            let _ = timeout(Duration::from_millis(200), slots.acquire_many(all)).await;
+            let left = limits.connections - slots.available_permits();
+            if left > 0 {
+                tracing::warn!(connections = left, "the drain was cut short");
+            }
+        }
+    }
+}
+
+/// Waits for a phase or a later one; a dropped sender is the end of everything.
+async fn reached(current: &mut watch::Receiver<Phase>, phase: Phase) {
+    let _ = current.wait_for(|current| *current >= phase).await;
+}
+
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE).max_buf_size(MAX_BUFFER_SIZE).half_close(true);
+    http
+}
+
+/// The next connection, once there is a slot for it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Answers are small and wait for nothing.
+            stream.set_nodelay(true).ok()?;
+            Some((stream, peer.ip(), slot))
+        }
+        Err(error) if is_about_one_connection(&error) => None,
+        Err(error) => {
+            tracing::error!(%error, "connections cannot be accepted");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+struct Connection<H> {
+    handler: Arc<H>,
+    peer: IpAddr,
+}
+
+impl<H: Handler> Connection<H> {
+    async fn serve(self, http: &http1::Builder, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
+        let this = Arc::new(self);
+        let service = service_fn(|request| {
+            let this = Arc::clone(&this);
+            async move { Ok::<_, Infallible>(this.handler.handle(this.peer, request).await) }
+        });
+        let mut connection = pin!(http.serve_connection(TokioIo::new(ClientStream::new(stream)), service));
+        // What goes wrong on a connection is the client's doing: bad syntax, deadlines, resets. hyper has answered it.
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            () = reached(&mut phase, Phase::Draining) => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            biased;
+            _ = connection => {}
+            () = reached(&mut phase, Phase::Closing) => {}
+        }
+    }
+}
