@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import socket
 import subprocess
 import time
@@ -36,8 +37,8 @@ class Cluster:
         self._manage("remove")
         settings = [argument for name, value in SETTINGS.items() for argument in ("--set", f"{name}={value}")]
         self._manage("start", *settings)
-        exports = self._manage("env")
-        self.environment = os.environ | dict(re.findall(r"(\w+)=(\S+)", exports))
+        exports = shlex.split(self._manage("env"))[1:]
+        self.environment = os.environ | dict(export.split("=", 1) for export in exports)
         host, port, user = (self.environment[name] for name in ("PGHOST", "PGPORT", "PGUSER"))
         self.url = f"postgresql:///{DATABASE}?host={host}&port={port}&user={user}"
         subprocess.run(["createdb", DATABASE], check=True, env=self.environment)

@@ -71,7 +71,7 @@ def measure_redirects(cluster, name, seconds, **settings):
 def measure_postbacks(cluster, seconds, rehearsal):
     """A short load first gives the rate, so that enough postbacks are prepared for the long one."""
     cluster.sql(
-        "SELECT postback.add_network(name => 'Bench', preset => 'generic', hmac_secret => :'secret')", secret=SECRET
+        "SELECT postback.add_network('Bench'); SELECT postback.add_network_secret('bench', 'hmac', :'secret')", secret=SECRET
     )
     wanted, load = 20_000, None
     for number, duration in enumerate((rehearsal, seconds)):

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""`make docs`: writes docs/sql-api.md from the comments in the catalog of a fresh database. `--check` only compares."""
+
+import argparse
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs/sql-api.md"
+
+HEAD = """# SQL interface
+
+Written by `make docs` from the comments in the catalog: change the comments in `sql/`, not this page. Everything is in schema
+`postback`. What is in `_postback` is internal, and no promise is made about it.
+"""
+
+# One row each: the name or signature, and the comment.
+FUNCTIONS = """
+    SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ')'
+           || CASE WHEN p.prorettype = 'trigger'::regtype THEN '' ELSE ' → ' || pg_get_function_result(p.oid) END,
+           obj_description(p.oid, 'pg_proc')
+    FROM pg_proc AS p WHERE p.pronamespace = 'postback'::regnamespace ORDER BY p.proname, p.oid::regprocedure::text"""
+RELATIONS = """
+    SELECT c.relname, obj_description(c.oid, 'pg_class'), c.oid
+    FROM pg_class AS c
+    WHERE c.relnamespace = 'postback'::regnamespace AND c.relkind = ANY ({kinds}) AND NOT c.relispartition
+    ORDER BY c.relname"""
+COLUMNS = """
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+           || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END, coalesce(col_description(a.attrelid, a.attnum), '')
+    FROM pg_attribute AS a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+TYPES = """
+    SELECT t.typname || CASE t.typtype WHEN 'd' THEN ' (domain over ' || format_type(t.typbasetype, t.typtypmod) || ')' ELSE
+               ' (' || (SELECT string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid) || ')' END,
+           obj_description(t.oid, 'pg_type')
+    FROM pg_type AS t
+    WHERE t.typnamespace = 'postback'::regnamespace AND t.typtype IN ('e', 'd') ORDER BY t.typname"""
+
+
+class FreshDatabase:
+    """A cluster in a temporary directory with the extension installed; gone at the end of the `with`."""
+
+    def __enter__(self):
+        self.directory = tempfile.mkdtemp(prefix="postback-docs.")
+        os.chmod(self.directory, 0o755)
+        self.cluster = pathlib.Path(self.directory) / "cluster"
+        self.manage("start")
+        exports = shlex.split(self.manage("env"))[1:]
+        self.environment = os.environ | dict(export.split("=", 1) for export in exports)
+        self.rows("CREATE EXTENSION postback; SELECT postback.install()")
+        return self
+
+    def __exit__(self, *_):
+        self.manage("remove")
+        os.rmdir(self.directory)
+
+    def manage(self, command):
+        program = [REPOSITORY / "dev/cluster", command, self.cluster]
+        return subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def rows(self, query):
+        command = ["psql", "-X", "-q", "-At", "-F", "\t", "-R", "\x1e", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", query]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=self.environment).stdout
+        return [row.split("\t") for row in output.rstrip("\n").split("\x1e") if row]
+
+
+def cell(text):
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def page(database):
+    parts = [HEAD, "## Functions\n"]
+    for signature, comment in database.rows(FUNCTIONS):
+        parts.append(f"### {signature.split('(')[0]}\n\n```\n{signature}\n```\n\n{comment}\n")
+    for title, kinds in (("Tables", "'{r,p}'"), ("Views", "'{v,m}'")):
+        parts.append(f"## {title}\n")
+        for name, comment, oid in database.rows(RELATIONS.format(kinds=kinds)):
+            parts.append(f"### {name}\n\n{comment}\n\n| column | type | |\n|---|---|---|")
+            columns = database.rows(COLUMNS.format(oid=oid))
+            parts.append("\n".join(f"| {column} | {kind} | {cell(what)} |" for column, kind, what in columns) + "\n")
+    parts.append("## Types\n\n| type | |\n|---|---|")
+    parts.append("\n".join(f"| {cell(name)} | {cell(comment)} |" for name, comment in database.rows(TYPES)) + "\n")
+    return "\n".join(parts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail when the page is not what the catalog says")
+    options = parser.parse_args()
+    with FreshDatabase() as database:
+        text = page(database)
+    if options.check:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+            print("docs/sql-api.md is not what the catalog says (make docs)", file=sys.stderr)
+            return 1
+        return 0
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
