@@ -14,8 +14,8 @@ PAGE = REPOSITORY / "docs/sql-api.md"
 
 HEAD = """# SQL interface
 
-Written by `make docs` from the comments in the catalog: change the comments in `sql/`, not this page. Everything is in schema
-`postback`. What is in `_postback` is internal, and no promise is made about it.
+Written by `make docs` from the comments in the catalog: change the comments in `sql/`, not this page. Everything is in
+schema `postback`. What is in `_postback` is internal, and no promise is made about it.
 """
 
 # One row each: the name or signature, and the comment.
@@ -34,8 +34,11 @@ COLUMNS = """
            || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END, coalesce(col_description(a.attrelid, a.attnum), '')
     FROM pg_attribute AS a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
 TYPES = """
-    SELECT t.typname || CASE t.typtype WHEN 'd' THEN ' (domain over ' || format_type(t.typbasetype, t.typtypmod) || ')' ELSE
-               ' (' || (SELECT string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder) FROM pg_enum AS e WHERE e.enumtypid = t.oid) || ')' END,
+    SELECT t.typname || ' (' || CASE t.typtype
+               WHEN 'd' THEN 'domain over ' || format_type(t.typbasetype, t.typtypmod)
+               ELSE (SELECT string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder)
+                     FROM pg_enum AS e WHERE e.enumtypid = t.oid)
+           END || ')',
            obj_description(t.oid, 'pg_type')
     FROM pg_type AS t
     WHERE t.typnamespace = 'postback'::regnamespace AND t.typtype IN ('e', 'd') ORDER BY t.typname"""
@@ -63,7 +66,8 @@ class FreshDatabase:
         return subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def rows(self, query):
-        command = ["psql", "-X", "-q", "-At", "-F", "\t", "-R", "\x1e", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", query]
+        separators = ["-F", "\t", "-R", "\x1e"]
+        command = ["psql", "-X", "-q", "-At", *separators, "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", query]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=self.environment).stdout
         return [row.split("\t") for row in output.rstrip("\n").split("\x1e") if row]
 

@@ -2,7 +2,7 @@
 # Entrypoint of the database image: makes the cluster on the volume once, then is PostgreSQL.
 #
 #   POSTBACK_DB_PASSWORD      password of the superuser `postgres`, needed the first time
-#   POSTBACK_PROXY_PASSWORD   password of the role `postback_proxy`, which may record clicks and postbacks and nothing else
+#   POSTBACK_PROXY_PASSWORD   password of the role `postback_proxy`, which may record clicks and postbacks, nothing else
 #   PGDATA                    where the volume is (/var/lib/postgresql/data)
 #
 # Arguments go to postgres, like `-c shared_buffers=1GB`.
@@ -18,8 +18,8 @@ make_cluster() {
     : "${POSTBACK_PROXY_PASSWORD:?is not set: the password of the role postback_proxy}"
     # What an interrupted first start left behind holds no data yet.
     rm -rf "$unfinished"
-    initdb --pgdata="$unfinished" --username=postgres --pwfile=<(printf '%s\n' "$POSTBACK_DB_PASSWORD") --data-checksums \
-        --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256 --no-instructions
+    initdb --pgdata="$unfinished" --username=postgres --pwfile=<(printf '%s\n' "$POSTBACK_DB_PASSWORD") \
+        --data-checksums --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=scram-sha-256 --no-instructions
     printf 'host all all all scram-sha-256\n' >>"$unfinished/pg_hba.conf"
     local socket
     socket=$(mktemp -d)

@@ -1,4 +1,4 @@
-"""What the load programs share: a private cluster with durable settings, the proxy, wrk and pgbench. Standard library only."""
+"""What the load programs share: a private cluster with durable settings, the proxy, wrk and pgbench."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
--- Batches of 100 random codes with what a phone sends, made before the measurement so that making them costs it nothing.
+-- Batches of 100 random codes with what a phone sends, made before a measurement, which they cost nothing.
 CREATE TABLE bench_batches AS
 WITH shuffled AS (
     SELECT code, row_number() OVER () - 1 AS place

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Replays real hits through the proxy, one link each, and reports what became of them.
 
-The file has one hit a line, tabs between: time, client address, method, referrer, user agent; gzip if it ends in .gz. Each hit taps a
-link of its own through a trusted hop, with its address in X-Forwarded-For. Reported: answers by method and status, hits by
-visitor class, human clicks that nobody can attribute, and with --agents N the N most frequent user agents of each class.
+The file has one hit a line, tabs between: time, client address, method, referrer, user agent; gzip if it ends in .gz.
+Each hit taps a link of its own through a trusted hop, with its address in X-Forwarded-For. Reported: answers by method
+and status, hits by visitor class, human clicks that nobody can attribute, and with --agents N the N most frequent user
+agents of each class.
 
     python3 tests/bench/replay.py hits.tsv.gz [--concurrency 32] [--agents 10]
 """
@@ -63,16 +64,18 @@ class Replayer:
     def send(self, hit, code):
         """The status of the answer, or the name of what went wrong."""
         _, client, method, referrer, agent = hit
-        headers = {"X-Forwarded-For": client}
-        headers |= {name: value for name, value in (("Referer", unset(referrer)), ("User-Agent", unset(agent))) if value}
+        sent = {"X-Forwarded-For": client, "Referer": unset(referrer), "User-Agent": unset(agent)}
+        headers = {name: value.encode("utf-8", "surrogateescape") for name, value in sent.items() if value}
+        if not hasattr(self.local, "connection"):
+            self.local.connection = http.client.HTTPConnection(self.address, timeout=30)
         try:
-            connection = self.local.__dict__.setdefault("connection", http.client.HTTPConnection(self.address, timeout=30))
-            connection.request(method, f"/{code}", headers={n: v.encode("utf-8", "surrogateescape") for n, v in headers.items()})
-            response = connection.getresponse()
+            self.local.connection.request(method, f"/{code}", headers=headers)
+            response = self.local.connection.getresponse()
             response.read()
             return str(response.status)
         except (OSError, http.client.HTTPException) as error:
-            self.local.__dict__.pop("connection", None)
+            # The next request opens the connection again.
+            self.local.connection.close()
             return type(error).__name__
 
 

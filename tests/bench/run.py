@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """`make bench`: what the program does under load, beside what this machine could do at best; all in one run.
 
-Writes one JSON object a line to target/bench/results.jsonl (name, value, unit; a comparison adds baseline and ratio, ours
-over the baseline in speed, so above 1 is faster) and a table to the screen.
+Writes one JSON object a line to target/bench/results.jsonl (name, value, unit; a comparison adds baseline and ratio,
+ours over the baseline in speed, so above 1 is faster) and a table to the screen.
 
-* http_ceiling: the proxy answers a fixed 302, no database. sql_ceiling: pgbench on 2 connections calls record_clicks with 100
-  random clicks a call, from arrays made beforehand. combined_ceiling = 1 / (1 / http + 1 / sql): one machine doing both.
-* redirect_durable: wrk with 256 connections taps random links out of a million; fsync and synchronous_commit are on, and
-  an answer leaves after COMMIT. redirect_unbatched: the same with one click a call, on 16 connections.
+* http_ceiling: the proxy answers a fixed 302, no database. sql_ceiling: pgbench on 2 connections calls record_clicks
+  with 100 random clicks a call, from arrays made beforehand. combined_ceiling = 1 / (1 / http + 1 / sql): one machine
+  doing both.
+* redirect_durable: wrk with 256 connections taps random links out of a million; fsync and synchronous_commit are on,
+  and an answer leaves after COMMIT. redirect_unbatched: the same with one click a call, on 16 connections.
 * postback_durable: signed postbacks, each a new conversion of a recorded click.
-* mint_links: seconds for all links in one call. mint_click_id and verify_signature: calls a second in one statement, against
-  gen_random_uuid()::text and pgcrypto's hmac().
+* mint_links: seconds for all links in one call. mint_click_id and verify_signature: calls a second in one statement,
+  against gen_random_uuid()::text and pgcrypto's hmac().
 
 A load fails the run when an answer is an error, or when fewer rows are stored than were answered.
 """
@@ -71,7 +72,8 @@ def measure_redirects(cluster, name, seconds, **settings):
 def measure_postbacks(cluster, seconds, rehearsal):
     """A short load first gives the rate, so that enough postbacks are prepared for the long one."""
     cluster.sql(
-        "SELECT postback.add_network('Bench'); SELECT postback.add_network_secret('bench', 'hmac', :'secret')", secret=SECRET
+        "SELECT postback.add_network('Bench'); SELECT postback.add_network_secret('bench', 'hmac', :'secret')",
+        secret=SECRET,
     )
     wanted, load = 20_000, None
     for number, duration in enumerate((rehearsal, seconds)):

@@ -28,8 +28,8 @@ SELECT is(
 FROM pg_proc AS p
 JOIN pg_language AS l ON l.oid = p.prolang
 LEFT JOIN pg_trigger AS t ON t.tgfoid = p.oid AND NOT t.tgisinternal AND t.tgparentid = 0
-WHERE p.pronamespace IN ('postback'::regnamespace, '_postback'::regnamespace) AND l.lanname = 'plpgsql' AND p.prokind = 'f'
-    AND (p.prorettype <> 'trigger'::regtype OR t.oid IS NOT NULL)
+WHERE p.pronamespace IN ('postback'::regnamespace, '_postback'::regnamespace) AND l.lanname = 'plpgsql'
+    AND p.prokind = 'f' AND (p.prorettype <> 'trigger'::regtype OR t.oid IS NOT NULL)
 ORDER BY p.oid::regprocedure::text, t.tgrelid::regclass::text;
 
 SELECT * FROM finish();
