@@ -1,1 +1,14 @@
-pgrx::pg_module_magic!();
+//! The extension: thin SQL wrappers over `postback-core`. The SQL of record lives in `sql/`; `sql.rs` lists it.
+
+pgrx::pg_module_magic!(name, version);
+
+mod codes;
+mod conversions;
+mod error;
+mod ids;
+mod install;
+mod messages;
+mod signatures;
+mod sql;
+mod templates;
+mod visitors;

@@ -4,6 +4,7 @@
 //! *is* gets decided here; what it *means* is decided in `sql/`.
 
 pub mod click_id;
+pub mod message;
 pub mod money;
 pub mod query_string;
 pub mod short_code;

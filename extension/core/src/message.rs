@@ -185,7 +185,7 @@ impl Reader<'_> {
     fn read_money(&mut self) {
         if let Some(word) = self.short_field("currency") {
             match money::currency(&word) {
-                Ok(currency) => self.message.currency = Some(currency.code().to_owned()),
+                Ok(currency) => self.message.currency = Some(currency.as_str().to_owned()),
                 Err(error) => self.message.payout_problem = Some(format!("currency: {error}")),
             }
         }

@@ -126,6 +126,7 @@ const MORE_BOTS: &[&str] = &[
     r"openvas",
     r"scan(ner|ning)?\b",
     r"linkcheck",
+    r"indy library",
     // An address to complain to: no browser has one.
     r"[a-z0-9._-]+@[a-z0-9-]+\.[a-z]",
     r"\+www\.",
@@ -138,9 +139,12 @@ const MORE_BOTS: &[&str] = &[
 const NOT_BOTS: &[&str] = &[r"bot($|[/\);-]+)", "^netsurf", "dmbrowser", "qqdownload", "sogou", "sputnik", "seznam"];
 
 /// One of these is in the user agent of every browser, down to the telephones of 2005.
-const BROWSER_WORDS: [&str; 13] = [
+const BROWSER_WORDS: &[&str] = &[
     "mozilla/",
     "opera",
+    "webkit",
+    "khtml",
+    "gecko",
     "browser",
     "midp",
     "cldc",
@@ -194,8 +198,10 @@ fn look_up(user_agent: &str) -> Visitor {
     Visitor::Human
 }
 
-/// How many user agents a thread remembers, and how long one may be: at most half a megabyte in all.
+/// How many user agents a thread remembers, in sets that a hash picks from, and how long one may be: at most half a
+/// megabyte in all.
 const REMEMBERED: usize = 1024;
+const SET: usize = 4;
 const REMEMBERED_LENGTH: usize = 512;
 
 thread_local! {
@@ -209,17 +215,21 @@ fn remembered(user_agent: &str) -> Visitor {
     }
     let mut hasher = DefaultHasher::new();
     user_agent.hash(&mut hasher);
-    let place = (hasher.finish() as usize) % REMEMBERED;
+    let start = (hasher.finish() as usize) % (REMEMBERED / SET) * SET;
     MEMORY.with_borrow_mut(|memory| {
         if memory.is_empty() {
             memory.resize(REMEMBERED, (String::new(), Visitor::Suspect));
         }
-        let (known, visitor) = &mut memory[place];
-        if known != user_agent {
-            *visitor = look_up(user_agent);
-            known.clear();
-            known.push_str(user_agent);
+        let set = &mut memory[start..start + SET];
+        if let Some((_, visitor)) = set.iter().find(|(known, _)| known == user_agent) {
+            return *visitor;
         }
+        // The oldest of the set makes room, and its string is written over.
+        set.rotate_right(1);
+        let (known, visitor) = &mut set[0];
+        known.clear();
+        known.push_str(user_agent);
+        *visitor = look_up(user_agent);
         *visitor
     })
 }

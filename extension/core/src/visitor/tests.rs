@@ -24,6 +24,7 @@ const HUMANS: &[&str] = &[
     "Nokia6300/2.0 (05.00) Profile/MIDP-2.0 Configuration/CLDC-1.1",
     "SAMSUNG-GT-E2232/1.0 Openwave/6.2.3 Profile/MIDP-2.0 Configuration/CLDC-1.1 UP.Browser/6.2.3.3 (GUI) MMP/2.0",
     "Maui Browser",
+    "Midori/0.2 (X11; Linux; U; fr-fr) WebKit/531.2+",
     "UCWEB/2.0 (MIDP-2.0; U; Adr 4.4.2; en-US; SM-G313) U2/1.0.0 UCBrowser/10.7 U2/1.0.0 Mobile",
     "BlackBerry8520/5.0.0.681 Profile/MIDP-2.1 Configuration/CLDC-1.1 VendorID/600",
     "Mozilla/5.0 (Linux; Android 10; CUBOT) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile \

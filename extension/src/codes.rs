@@ -1,0 +1,59 @@
+//! Short codes in SQL: `sql/functions/ids/short_codes.sql` declares these functions.
+
+use crate::error::raise;
+use pgrx::pg_sys::errcodes::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
+use pgrx::prelude::*;
+use postback_core::short_code::{CodeKey, LinkId};
+use std::cell::RefCell;
+
+thread_local! {
+    /// The key schedule costs far more than a code, and a session sees one key: the last one is kept.
+    static KEY: RefCell<Option<(Vec<u8>, CodeKey)>> = const { RefCell::new(None) };
+}
+
+#[pg_extern(sql = false)]
+fn link_id(send_id: i64, bucket: i16, counter: i64) -> i64 {
+    let parts = (u32::try_from(send_id), u16::try_from(bucket), u32::try_from(counter));
+    let link = match parts {
+        (Ok(send_id), Ok(bucket), Ok(counter)) => LinkId::new(send_id, bucket, counter),
+        _ => None,
+    };
+    match link {
+        Some(link) => link.to_bigint(),
+        None => raise(
+            ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+            format!("send \"{send_id}\" cannot have a link number \"{counter}\" in bucket \"{bucket}\""),
+            "A code holds 24 bits of send, 10 of bucket and 30 of counter.",
+        ),
+    }
+}
+
+#[pg_extern(sql = false)]
+fn link_bucket(link_id: i64) -> i16 {
+    LinkId::from_bigint(link_id).bucket().cast_signed()
+}
+
+#[pg_extern(sql = false)]
+fn encode_code(link_id: i64, key: &[u8]) -> String {
+    with_key(key, |key| key.encode(LinkId::from_bigint(link_id)).as_str().to_owned())
+}
+
+#[pg_extern(sql = false)]
+fn decode_code(code: &str, key: &[u8]) -> Option<i64> {
+    with_key(key, |key| key.decode(code).map(LinkId::to_bigint))
+}
+
+fn with_key<T>(key: &[u8], work: impl FnOnce(&CodeKey) -> T) -> T {
+    KEY.with_borrow_mut(|kept| {
+        if kept.as_ref().is_none_or(|(bytes, _)| bytes != key) {
+            let Some(schedule) = CodeKey::new(key) else {
+                return raise(ERRCODE_INVALID_PARAMETER_VALUE, "a code key has 16 to 56 bytes".to_owned(), "");
+            };
+            *kept = Some((key.to_vec(), schedule));
+        }
+        match kept {
+            Some((_, schedule)) => work(schedule),
+            None => raise(ERRCODE_INVALID_PARAMETER_VALUE, "there is no code key".to_owned(), ""),
+        }
+    })
+}

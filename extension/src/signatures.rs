@@ -1,0 +1,72 @@
+//! Signatures in SQL: `sql/functions/postbacks/signatures.sql` declares these functions.
+
+use crate::error::raise;
+use pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
+use pgrx::prelude::*;
+use postback_core::signature::{self, Scheme, Target};
+use std::str;
+
+#[pg_extern(sql = false)]
+fn sign(
+    query: Option<&str>,
+    secret: Option<&str>,
+    scheme: Option<&str>,
+    method: Option<&str>,
+    path: Option<&str>,
+) -> Option<String> {
+    match signature::sign(parse_scheme(scheme?), target(method, path), query?.as_bytes(), secret?.as_bytes()) {
+        Ok(mac) => Some(str::from_utf8(&signature::to_hex(&mac)).unwrap_or_default().to_owned()),
+        Err(error) => raise(ERRCODE_INVALID_PARAMETER_VALUE, format!("the query cannot be signed: {error}"), ""),
+    }
+}
+
+#[pg_extern(sql = false)]
+fn verify_signature(
+    query: Option<&str>,
+    signature: Option<&str>,
+    secret: Option<&str>,
+    scheme: Option<&str>,
+    method: Option<&str>,
+    path: Option<&str>,
+) -> Option<bool> {
+    let (query, signature, secret, scheme) = (query?, signature?, secret?, parse_scheme(scheme?));
+    let target = target(method, path);
+    if scheme == Scheme::Raw1 && target.is_none() && !secret.is_empty() {
+        return Some(signature::verify_message(query.as_bytes(), signature, secret.as_bytes()));
+    }
+    let signed = signature::sign(scheme, target, query.as_bytes(), secret.as_bytes());
+    Some(signed.is_ok_and(|mac| signature.len() == 64 && signature::equal_secret(&signature::to_hex(&mac), signature.to_ascii_lowercase().as_bytes())))
+}
+
+#[pg_extern(sql = false)]
+fn verify_query(
+    query: Option<&[u8]>,
+    secrets: Option<Vec<String>>,
+    scheme: Option<&str>,
+    method: Option<&str>,
+    path: Option<&str>,
+) -> Option<String> {
+    let secrets = secrets.unwrap_or_default();
+    let secrets: Vec<&[u8]> = secrets.iter().map(String::as_bytes).collect();
+    let scheme = parse_scheme(scheme.unwrap_or("raw1"));
+    signature::verify(scheme, target(method, path), query.unwrap_or_default(), &secrets).err().map(|error| error.to_string())
+}
+
+#[pg_extern(sql = false)]
+fn is_secret(token: Option<&str>, secrets: Option<Vec<String>>) -> bool {
+    let token = token.unwrap_or_default().as_bytes();
+    let secrets = secrets.unwrap_or_default();
+    // No early exit: how long it takes does not tell which secret it was.
+    secrets.iter().fold(false, |known, secret| known | signature::equal_secret(token, secret.as_bytes()))
+}
+
+fn target<'a>(method: Option<&'a str>, path: Option<&'a str>) -> Option<Target<'a>> {
+    Some(Target { method: method?, path: path? })
+}
+
+fn parse_scheme(name: &str) -> Scheme {
+    match name.parse() {
+        Ok(scheme) => scheme,
+        Err(_) => raise(ERRCODE_INVALID_PARAMETER_VALUE, format!("signature scheme \"{name}\" is not known"), "One of raw1, sorted1."),
+    }
+}

@@ -1,0 +1,24 @@
+-- Short codes: a link id under the key that install() made. The permutation is in extension/core.
+
+-- Send (24 bits), bucket (10) and counter (30) in one number.
+CREATE FUNCTION _postback.link_id(send_id bigint, bucket smallint, counter bigint)
+RETURNS bigint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'link_id_wrapper';
+
+CREATE FUNCTION _postback.link_bucket(link_id bigint)
+RETURNS smallint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'link_bucket_wrapper';
+
+CREATE FUNCTION _postback.encode_code(link_id bigint, key bytea)
+RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'encode_code_wrapper';
+
+-- NULL when the text is not a code at all.
+CREATE FUNCTION _postback.decode_code(code text, key bytea)
+RETURNS bigint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'decode_code_wrapper';
+
+CREATE FUNCTION postback.code_key()
+RETURNS bytea LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT s.code_key FROM _postback.settings AS s);
+END
+$$;
+COMMENT ON FUNCTION postback.code_key() IS
+    'The key of the short codes, for a proxy that must know a link''s bucket before it asks. Whoever holds it can forge codes.';

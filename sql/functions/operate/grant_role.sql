@@ -1,0 +1,44 @@
+-- No cluster roles are made: existing ones get what their work needs, and nothing else.
+CREATE FUNCTION postback.grant_role(role text, kind text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    granted text;
+    ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain'];
+    reports CONSTANT text[] := ARRAY['attribution', 'performance', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN
+        RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object', HINT = 'CREATE ROLE first; postback makes none.';
+    ELSIF kind IS NULL OR kind NOT IN ('ingest', 'analyst', 'admin') THEN
+        RAISE EXCEPTION 'kind "%" of role is not known', kind USING ERRCODE = 'invalid_parameter_value', HINT = 'One of ingest, analyst, admin.';
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA postback TO %I', role);
+    FOR granted IN
+        SELECT f.oid::regprocedure::text FROM pg_proc AS f
+        WHERE f.pronamespace = 'postback'::regnamespace
+          AND (kind = 'admin' OR f.proname = ANY (CASE kind WHEN 'ingest' THEN ingest ELSE reports END))
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted, role);
+    END LOOP;
+    IF kind IN ('analyst', 'admin') THEN
+        FOR granted IN
+            SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.relnamespace = 'postback'::regnamespace AND c.relkind = 'v'
+        LOOP
+            EXECUTE format('GRANT SELECT ON %s TO %I', granted, role);
+        END LOOP;
+        EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
+            'postback.network_presets, postback.sends, postback.status_transitions TO %I', role);
+    END IF;
+    IF kind = 'admin' THEN
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
+            'postback.networks, postback.link_aliases, postback.status_transitions TO %I', role);
+        EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
+            'postback.postbacks, postback.links TO %I', role);
+        EXECUTE format('GRANT INSERT ON postback.clicks, postback.conversions TO %I', role);
+        EXECUTE format('GRANT UPDATE (status, payout) ON postback.conversions TO %I', role);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postback.grant_role(text, text) IS
+    'Gives an existing role what its work needs. ingest: EXECUTE on the functions the proxy calls; analyst: views and reports, no address, '
+    'user agent or secret; admin: configuration, direct inserts and status changes. Call it as the owner of the tables.';

@@ -1,0 +1,100 @@
+-- Housekeeping: idempotent, safe to run anywhere and often. A second run at the same time does nothing.
+CREATE FUNCTION postback.maintain(now timestamptz DEFAULT clock_timestamp())
+RETURNS TABLE (task text, done bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- An analyst's long query must not make taps wait behind this: give up soon, come back in a minute.
+SET lock_timeout = '2s' AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.maintain', 0)) THEN
+        RETURN;
+    END IF;
+    task := 'clicks_partitions';
+    done := _postback.ensure_days('clicks', 'clicked_at', now);
+    RETURN NEXT;
+    task := 'postbacks_partitions';
+    done := _postback.ensure_days('postbacks', 'received_at', now);
+    RETURN NEXT;
+    task := 'orphans_matched';
+    done := _postback.match_orphans();
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION postback.maintain(timestamptz) IS
+    'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click. '
+    'The proxy calls it each minute; pg_cron may instead.';
+
+-- Partitions for the days around now and for every day that has rows in the DEFAULT partition. Returns how many were made.
+CREATE FUNCTION _postback.ensure_days(parent text, day_column text, now timestamptz)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    day timestamptz;
+    made bigint := 0;
+    partition text;
+BEGIN
+    FOR day IN EXECUTE format(
+        'SELECT generate_series(date_trunc(''day'', $1) - interval ''1 day'', date_trunc(''day'', $1) + interval ''7 days'', interval ''1 day'')
+         UNION SELECT date_trunc(''day'', %I) FROM postback.%I ORDER BY 1', day_column, parent || '_default') USING now
+    LOOP
+        partition := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
+        CONTINUE WHEN to_regclass('postback.' || partition) IS NOT NULL;
+        PERFORM _postback.split_day(parent, day_column, partition, day);
+        made := made + 1;
+    END LOOP;
+    RETURN made;
+END
+$$;
+
+-- One day's partition; rows of that day that lie in the DEFAULT partition move into it, in this transaction.
+CREATE FUNCTION _postback.split_day(parent text, day_column text, partition text, day timestamptz)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    waiting boolean;
+BEGIN
+    EXECUTE format('LOCK TABLE postback.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+    EXECUTE format('SELECT EXISTS (SELECT FROM postback.%I WHERE %I >= $1 AND %2$I < $1 + interval ''1 day'')', parent || '_default', day_column)
+        INTO waiting USING day;
+    IF waiting THEN
+        EXECUTE format('CREATE TEMP TABLE moving ON COMMIT DROP AS SELECT * FROM postback.%I WHERE %I >= $1 AND %2$I < $1 + interval ''1 day''',
+            parent || '_default', day_column) USING day;
+        EXECUTE format('DELETE FROM postback.%I WHERE %I >= $1 AND %2$I < $1 + interval ''1 day''', parent || '_default', day_column) USING day;
+    END IF;
+    PERFORM _postback.add_partition(parent, partition, quote_literal(day), quote_literal(day + interval '1 day'));
+    IF waiting THEN
+        EXECUTE format('INSERT INTO postback.%I SELECT * FROM pg_temp.moving', partition);
+        DROP TABLE pg_temp.moving;
+    END IF;
+END
+$$;
+
+-- Postbacks that came before their click. In the order of receipt, so that the story unfolds as it would have.
+CREATE FUNCTION _postback.match_orphans()
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    orphan record;
+    m _postback.message;
+    done _postback.outcome;
+    matched bigint := 0;
+BEGIN
+    FOR orphan IN
+        SELECT w.click_id, w.postback_id, w.received_at FROM _postback.orphans AS w
+        WHERE (_postback.find_click(w.click_id)).click_id IS NOT NULL
+        ORDER BY w.received_at, w.postback_id FOR UPDATE SKIP LOCKED
+    LOOP
+        SELECT p.postback_id, p.received_at, p.network_id, p.source_ip, p.click_id, p.transaction_id, p.event, p.raw_status,
+               CASE WHEN p.raw_status IS NULL THEN n.default_status
+                    ELSE (n.statuses ->> lower(p.raw_status))::postback.conversion_status END,
+               p.payout, p.currency, p.network_offer_id, p.event_at, p.dedupe_key
+        INTO m.postback_id, m.received_at, m.network_id, m.source_ip, m.click_id, m.transaction_id, m.event, m.raw_status,
+             m.status, m.payout, m.currency, m.network_offer_id, m.event_at, m.dedupe_key
+        FROM postback.postbacks AS p JOIN postback.networks AS n ON n.network_id = p.network_id
+        WHERE p.postback_id = orphan.postback_id AND p.received_at = orphan.received_at;
+        done := _postback.apply_message(m);
+        UPDATE postback.postbacks AS p
+        SET verdict = done.verdict, reason = concat_ws('; ', 'matched when its click arrived', nullif(done.reason, '')), conversion_id = done.conversion_id
+        WHERE p.postback_id = orphan.postback_id AND p.received_at = orphan.received_at;
+        DELETE FROM _postback.orphans AS w WHERE w.click_id = orphan.click_id AND w.postback_id = orphan.postback_id;
+        matched := matched + 1;
+    END LOOP;
+    RETURN matched;
+END
+$$;

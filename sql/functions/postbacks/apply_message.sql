@@ -1,0 +1,94 @@
+-- From a message to its effect: deduplicate, match to the click, move the conversion. This is where money is decided.
+CREATE FUNCTION _postback.apply_message(m _postback.message)
+RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known record;
+    click _postback.click;
+    offer record;
+    amount numeric;
+    happened_at CONSTANT timestamptz := coalesce(m.event_at, m.received_at);
+    money text;
+    new_id text;
+    hash bytea;
+BEGIN
+    IF m.failure IS NOT NULL THEN
+        RETURN ROW('unauthenticated', m.failure, NULL, NULL);
+    ELSIF m.problem IS NOT NULL THEN
+        RETURN ROW('malformed', m.problem, NULL, NULL);
+    ELSIF m.click_id IS NULL AND m.transaction_id IS NULL THEN
+        RETURN ROW('malformed', concat_ws('; ', m.note, 'neither a click id nor a transaction id'), NULL, NULL);
+    ELSIF m.status IS NULL THEN
+        RETURN ROW('unmapped_status', CASE WHEN m.raw_status IS NULL THEN 'the message carries no status and the network has no default'
+            ELSE format('the network''s statuses do not have the word "%s"', left(m.raw_status, 64)) END, NULL, NULL);
+    ELSIF m.dedupe_key IS NULL THEN
+        RETURN ROW('malformed', 'no dedupe recipe of the network fits the message', NULL, NULL);
+    END IF;
+
+    SELECT k.conversion_id, k.bucket INTO known FROM postback.conversion_keys AS k
+    WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key;
+    IF FOUND THEN
+        RETURN _postback.apply_to_conversion(m, known.conversion_id, known.bucket);
+    END IF;
+
+    IF m.click_id IS NOT NULL THEN
+        click := _postback.find_click(m.click_id);
+    END IF;
+    IF click.click_id IS NULL THEN
+        IF m.click_id IS NOT NULL THEN
+            INSERT INTO _postback.orphans (click_id, postback_id, received_at) VALUES (m.click_id, m.postback_id, m.received_at)
+            ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING;
+        END IF;
+        RETURN ROW('unmatched', concat_ws('; ', m.note, CASE WHEN m.click_id IS NULL THEN 'no conversion has this key and no click is named'
+            ELSE 'the click is not known (yet)' END), NULL, NULL);
+    END IF;
+
+    SELECT o.network_id, o.click_window, o.payout INTO offer FROM postback.offers AS o WHERE o.offer_id = click.offer_id;
+    IF offer.network_id <> m.network_id AND _postback.is_guarded(offer.network_id) THEN
+        RETURN ROW('unauthenticated', 'the click''s offer belongs to another network, whose checks this message did not pass', NULL, NULL);
+    END IF;
+    IF happened_at - click.clicked_at > coalesce(offer.click_window, interval '7 days') THEN
+        RETURN ROW('outside_window', format('converted %s after the click', happened_at - click.clicked_at), NULL, NULL);
+    END IF;
+    money := coalesce(m.currency, (SELECT n.currency FROM postback.networks AS n WHERE n.network_id = m.network_id));
+
+    new_id := _postback.mint_click_id_in(click.bucket, m.received_at);
+    INSERT INTO postback.conversion_keys (network_id, dedupe_key, conversion_id, bucket)
+    VALUES (m.network_id, m.dedupe_key, new_id, click.bucket)
+    ON CONFLICT ON CONSTRAINT conversion_keys_pkey DO NOTHING;
+    IF NOT FOUND THEN
+        -- Somebody else's message with this key committed meanwhile.
+        SELECT k.conversion_id, k.bucket INTO STRICT known FROM postback.conversion_keys AS k
+        WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key;
+        RETURN _postback.apply_to_conversion(m, known.conversion_id, known.bucket);
+    END IF;
+
+    amount := coalesce(m.payout, offer.payout, 0);
+    hash := _postback.append_event(new_id, click.bucket, 1, ''::bytea, m.received_at, happened_at, m.event_at IS NOT NULL, 'postback',
+        m.status, amount, true, m.status, _postback.counted(m.status, amount), money, m.postback_id);
+    INSERT INTO postback.conversions (conversion_id, bucket, network_id, dedupe_key, transaction_id, event, click_id, clicked_at,
+        send_id, campaign_id, segment_id, variant_id, offer_id, subscriber_id, status, raw_status, payout, currency,
+        converted_at, received_at, source_ip, ledger_seq, ledger_hash)
+    VALUES (new_id, click.bucket, m.network_id, m.dedupe_key, m.transaction_id, m.event, click.click_id, click.clicked_at,
+        click.send_id, click.campaign_id, click.segment_id, click.variant_id, click.offer_id, click.subscriber_id, m.status,
+        m.raw_status, _postback.counted(m.status, amount), money, happened_at, m.received_at, m.source_ip, 1, hash);
+    RETURN ROW('accepted', m.note, new_id, click.bucket);
+END
+$$;
+
+-- What a status makes of a payout: rejected and reversed conversions pay nothing.
+CREATE FUNCTION _postback.counted(status postback.conversion_status, payout numeric)
+RETURNS numeric LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE WHEN status IN ('pending', 'approved') THEN payout ELSE 0 END;
+END
+$$;
+
+-- Whether a network has anything configured that its messages must pass.
+CREATE FUNCTION _postback.is_guarded(network_id integer)
+RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM _postback.network_secrets AS s WHERE s.network_id = network_id)
+        OR EXISTS (SELECT FROM postback.networks AS n WHERE n.network_id = network_id AND n.allowed_cidrs IS NOT NULL);
+END
+$$;

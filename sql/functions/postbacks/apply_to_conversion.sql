@@ -1,0 +1,72 @@
+-- A further message about a known conversion. Its state is a function of the set of its events, so the whole set is
+-- folded again: the order of arrival does not matter, and an exact repeat never moves anything.
+
+CREATE FUNCTION _postback.fold(
+    statuses text[], payouts text[], ats timestamptz[], network_times boolean[], received timestamptz[],
+    allowed_from text[], allowed_to text[])
+RETURNS TABLE (status text, payout text, last_applied boolean)
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'fold_wrapper';
+
+CREATE FUNCTION _postback.apply_to_conversion(m _postback.message, conversion_id text, bucket smallint)
+RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    c record;
+    amount numeric;
+    happened_at CONSTANT timestamptz := coalesce(m.event_at, m.received_at);
+    folded record;
+    new_status postback.conversion_status;
+    new_payout numeric;
+    moved boolean;
+    verdict postback.verdict;
+    hash bytea;
+BEGIN
+    SELECT v.click_id, v.currency, v.status, v.payout, v.ledger_seq, v.ledger_hash INTO STRICT c
+    FROM postback.conversions AS v WHERE v.conversion_id = conversion_id AND v.bucket = bucket FOR UPDATE;
+
+    IF m.click_id <> c.click_id THEN
+        RETURN ROW('conflict', 'the same transaction was first reported for another click', conversion_id, bucket);
+    ELSIF m.currency <> c.currency THEN
+        RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket);
+    END IF;
+
+    amount := coalesce(m.payout, (
+        SELECT e.asserted_payout FROM postback.conversion_events AS e
+        WHERE e.conversion_id = conversion_id AND e.bucket = bucket ORDER BY e.seq DESC LIMIT 1));
+    IF EXISTS (
+        SELECT FROM postback.conversion_events AS e
+        WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause = 'postback'
+          AND e.asserted_status = m.status AND e.asserted_payout = amount
+          AND CASE WHEN e.event_at_is_network_time THEN e.event_at END IS NOT DISTINCT FROM m.event_at) THEN
+        RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket);
+    END IF;
+
+    SELECT f.status::postback.conversion_status AS status, coalesce(f.payout::numeric, 0) AS payout, f.last_applied INTO STRICT folded
+    FROM (
+        SELECT array_agg(e.asserted_status::text ORDER BY e.seq) || m.status::text AS statuses,
+               array_agg(e.asserted_payout::text ORDER BY e.seq) || amount::text AS payouts,
+               array_agg(e.event_at ORDER BY e.seq) || happened_at AS ats,
+               array_agg(e.event_at_is_network_time ORDER BY e.seq) || (m.event_at IS NOT NULL) AS network_times,
+               array_agg(e.recorded_at ORDER BY e.seq) || m.received_at AS received
+        FROM postback.conversion_events AS e WHERE e.conversion_id = conversion_id AND e.bucket = bucket) AS s,
+        (SELECT array_agg(t.from_status::text) AS froms, array_agg(t.to_status::text) AS tos FROM postback.status_transitions AS t) AS a,
+        LATERAL _postback.fold(s.statuses, s.payouts, s.ats, s.network_times, s.received, a.froms, a.tos) AS f;
+    new_status := folded.status;
+    new_payout := _postback.counted(folded.status, folded.payout);
+    moved := new_status <> c.status OR new_payout <> c.payout;
+    IF NOT moved AND m.status = c.status AND _postback.counted(m.status, amount) = c.payout THEN
+        RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket);
+    END IF;
+    verdict := CASE WHEN moved THEN 'updated' WHEN folded.last_applied THEN 'stale' ELSE 'illegal_transition' END;
+
+    hash := _postback.append_event(conversion_id, bucket, c.ledger_seq + 1, c.ledger_hash, m.received_at, happened_at,
+        m.event_at IS NOT NULL, 'postback', m.status, amount, moved, new_status, new_payout - c.payout, c.currency, m.postback_id);
+    UPDATE postback.conversions AS v
+    SET status = new_status, payout = new_payout, raw_status = CASE WHEN moved THEN m.raw_status ELSE v.raw_status END,
+        ledger_seq = c.ledger_seq + 1, ledger_hash = hash
+    WHERE v.conversion_id = conversion_id AND v.bucket = bucket;
+    RETURN ROW(verdict, concat_ws('; ', m.note, CASE verdict
+        WHEN 'stale' THEN 'an older event than the ones that count'
+        WHEN 'illegal_transition' THEN format('%s cannot become %s', c.status, m.status) END), conversion_id, bucket);
+END
+$$;

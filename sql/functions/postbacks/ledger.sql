@@ -1,0 +1,151 @@
+-- The ledger: append-only, hash chained per conversion, and the triggers that keep it true.
+
+CREATE FUNCTION _postback.event_hash(
+    previous bytea, conversion_id text, bucket smallint, seq integer, recorded_at timestamptz, event_at timestamptz,
+    event_at_is_network_time boolean, cause text, asserted_status postback.conversion_status, asserted_payout numeric, moved boolean,
+    status postback.conversion_status, payout_delta numeric, currency text, postback_id text, actor text)
+RETURNS bytea LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN sha256(previous || convert_to(jsonb_build_array(conversion_id, bucket, seq, extract(epoch FROM recorded_at),
+        extract(epoch FROM event_at), event_at_is_network_time, cause, asserted_status, asserted_payout, moved, status, payout_delta,
+        currency, postback_id, actor)::text, 'UTF8'));
+END
+$$;
+
+CREATE FUNCTION _postback.append_event(
+    conversion_id text, bucket smallint, seq integer, previous bytea, recorded_at timestamptz, event_at timestamptz,
+    event_at_is_network_time boolean, cause text, asserted_status postback.conversion_status, asserted_payout numeric, moved boolean,
+    status postback.conversion_status, payout_delta numeric, currency text, postback_id text)
+RETURNS bytea LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    chained CONSTANT bytea := _postback.event_hash(previous, conversion_id, bucket, seq, recorded_at, event_at, event_at_is_network_time,
+        cause, asserted_status, asserted_payout, moved, status, payout_delta, currency, postback_id, session_user::text);
+BEGIN
+    INSERT INTO postback.conversion_events (conversion_id, bucket, seq, recorded_at, event_at, event_at_is_network_time, cause,
+        asserted_status, asserted_payout, moved, status, payout_delta, currency, postback_id, actor, hash)
+    VALUES (conversion_id, bucket, seq, recorded_at, event_at, event_at_is_network_time, cause,
+        asserted_status, asserted_payout, moved, status, payout_delta, currency, postback_id, session_user::text, chained);
+    RETURN chained;
+END
+$$;
+
+-- A direct INSERT INTO postback.conversions: what it leaves out is taken from its click, and its ledger begins.
+CREATE FUNCTION _postback.begin_ledger()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    click _postback.click;
+    amount CONSTANT numeric := NEW.payout;
+BEGIN
+    IF NEW.click_id IS NOT NULL THEN
+        click := _postback.find_click(NEW.click_id);
+    END IF;
+    NEW.network_id := coalesce(NEW.network_id, (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default'));
+    NEW.clicked_at := coalesce(NEW.clicked_at, click.clicked_at);
+    NEW.send_id := coalesce(NEW.send_id, click.send_id);
+    NEW.campaign_id := coalesce(NEW.campaign_id, click.campaign_id);
+    NEW.segment_id := coalesce(NEW.segment_id, click.segment_id);
+    NEW.variant_id := coalesce(NEW.variant_id, click.variant_id);
+    NEW.offer_id := coalesce(NEW.offer_id, click.offer_id);
+    NEW.subscriber_id := coalesce(NEW.subscriber_id, click.subscriber_id);
+    NEW.bucket := coalesce(click.bucket, postback.subscriber_bucket(NEW.subscriber_id),
+        postback.click_id_bucket(coalesce(NEW.click_id, NEW.transaction_id, '')));
+    NEW.conversion_id := coalesce(NEW.conversion_id, _postback.mint_click_id_in(NEW.bucket, NEW.received_at));
+    NEW.status := coalesce(NEW.status, 'approved');
+    NEW.payout := _postback.counted(NEW.status, coalesce(amount, 0));
+    NEW.dedupe_key := coalesce(NEW.dedupe_key,
+        'transaction_id=' || NEW.transaction_id || '&event=' || coalesce(NEW.event, ''),
+        'click_id=' || NEW.click_id || '&event=' || coalesce(NEW.event, ''),
+        'conversion_id=' || NEW.conversion_id);
+    INSERT INTO postback.conversion_keys (network_id, dedupe_key, conversion_id, bucket)
+    VALUES (NEW.network_id, NEW.dedupe_key, NEW.conversion_id, NEW.bucket);
+    NEW.ledger_seq := 1;
+    NEW.ledger_hash := _postback.append_event(NEW.conversion_id, NEW.bucket, 1, ''::bytea, clock_timestamp(), NEW.converted_at, false,
+        'insert', NEW.status, coalesce(amount, 0), true, NEW.status, NEW.payout, NEW.currency, NULL);
+    RETURN NEW;
+END
+$$;
+
+-- The status-transition trigger. The receiving functions write the ledger first and the row second, and the trigger sees that
+-- the two agree; a direct UPDATE is checked against status_transitions and gets its ledger row here.
+CREATE FUNCTION _postback.move_status()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    amount numeric := NEW.payout;
+BEGIN
+    IF NEW.conversion_id <> OLD.conversion_id OR NEW.bucket <> OLD.bucket OR NEW.currency <> OLD.currency THEN
+        RAISE EXCEPTION 'a conversion keeps its id, its bucket and its currency' USING ERRCODE = 'PB202';
+    END IF;
+    IF NEW.ledger_seq <> OLD.ledger_seq OR NEW.ledger_hash <> OLD.ledger_hash THEN
+        IF NOT EXISTS (
+            SELECT FROM postback.conversion_events AS e
+            WHERE e.conversion_id = NEW.conversion_id AND e.bucket = NEW.bucket AND e.seq = OLD.ledger_seq + 1
+              AND e.seq = NEW.ledger_seq AND e.hash = NEW.ledger_hash AND e.status = NEW.status
+              AND e.payout_delta = NEW.payout - OLD.payout) THEN
+            RAISE EXCEPTION 'conversion "%" and its ledger would disagree', NEW.conversion_id USING ERRCODE = 'PB202',
+                HINT = 'Leave ledger_seq and ledger_hash alone: UPDATE status or payout, and the ledger follows.';
+        END IF;
+        RETURN NEW;
+    END IF;
+
+    IF NEW.status <> OLD.status AND NOT EXISTS (
+        SELECT FROM postback.status_transitions AS t WHERE t.from_status = OLD.status AND t.to_status = NEW.status) THEN
+        RAISE EXCEPTION 'a conversion cannot go from "%" to "%"', OLD.status, NEW.status USING ERRCODE = 'PB201',
+            HINT = 'The allowed moves are the rows of postback.status_transitions.';
+    END IF;
+    IF NEW.payout = OLD.payout AND NEW.status <> OLD.status THEN
+        -- Only the status was named: the amount is the one last reported, so a re-approval pays again.
+        SELECT e.asserted_payout INTO STRICT amount FROM postback.conversion_events AS e
+        WHERE e.conversion_id = OLD.conversion_id AND e.bucket = OLD.bucket ORDER BY e.seq DESC LIMIT 1;
+    END IF;
+    NEW.payout := _postback.counted(NEW.status, amount);
+    NEW.ledger_seq := OLD.ledger_seq + 1;
+    NEW.ledger_hash := _postback.append_event(OLD.conversion_id, OLD.bucket, NEW.ledger_seq, OLD.ledger_hash, clock_timestamp(),
+        clock_timestamp(), false, 'update', NEW.status, amount, true, NEW.status, NEW.payout - OLD.payout, OLD.currency, NULL);
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION _postback.refuse_change()
+RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '% of the ledger is refused', lower(TG_OP) USING ERRCODE = 'PB203',
+        HINT = 'conversion_events is append-only: UPDATE postback.conversions, and the change becomes a new event.';
+END
+$$;
+
+CREATE FUNCTION postback.verify_ledger()
+RETURNS TABLE (conversion_id text, seq integer, problem text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH chained AS (
+        SELECT e.*, lag(e.hash, 1, ''::bytea) OVER path AS previous, row_number() OVER path AS place,
+               sum(e.payout_delta) OVER path AS balance
+        FROM postback.conversion_events AS e
+        WINDOW path AS (PARTITION BY e.conversion_id, e.bucket ORDER BY e.seq)
+    )
+    SELECT e.conversion_id, e.seq, p.problem
+    FROM chained AS e
+    CROSS JOIN LATERAL (VALUES
+        (e.seq <> e.place, 'a row of the ledger is missing before this one'),
+        (e.balance < 0, 'the payout becomes negative'),
+        (e.hash <> _postback.event_hash(e.previous, e.conversion_id, e.bucket, e.seq, e.recorded_at, e.event_at, e.event_at_is_network_time,
+            e.cause, e.asserted_status, e.asserted_payout, e.moved, e.status, e.payout_delta, e.currency, e.postback_id, e.actor),
+            'the hash does not fit the row')) AS p (found, problem)
+    WHERE p.found
+    UNION ALL
+    SELECT c.conversion_id, c.ledger_seq, p.problem
+    FROM postback.conversions AS c
+    LEFT JOIN LATERAL (
+        SELECT e.* FROM chained AS e WHERE e.conversion_id = c.conversion_id AND e.bucket = c.bucket ORDER BY e.seq DESC LIMIT 1) AS e ON true
+    CROSS JOIN LATERAL (VALUES
+        (e.seq IS DISTINCT FROM c.ledger_seq OR e.hash IS DISTINCT FROM c.ledger_hash, 'the ledger does not end where the conversion says'),
+        (e.status IS DISTINCT FROM c.status, 'the ledger does not end in the conversion''s status'),
+        (e.balance IS DISTINCT FROM c.payout, 'the ledger does not sum to the conversion''s payout')) AS p (found, problem)
+    WHERE p.found;
+END
+$$;
+COMMENT ON FUNCTION postback.verify_ledger() IS
+    'Recomputes every chain, sum and final status; one row per thing that is wrong, no rows when all is well.';

@@ -1,0 +1,164 @@
+-- From bytes to a message: which network, is it authentic, what does it say. No table is written here.
+
+-- The byte work (extension/core): parameters by the network's map, macros, decimals, the key of the recipe.
+CREATE FUNCTION _postback.read_parameters(query bytea, body bytea, content_type text, parameters jsonb, dedupe text[])
+RETURNS TABLE (
+    problem text, note text, click_id text, transaction_id text, event text, raw_status text, payout text, payout_problem text,
+    currency text, network_offer_id text, event_time text, token text, dedupe_key text)
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'read_parameters_wrapper';
+
+-- The bytes with the values of the token parameters replaced, fit to be stored.
+CREATE FUNCTION _postback.mask_tokens(raw bytea, content_type text, parameters jsonb)
+RETURNS bytea LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mask_tokens_wrapper';
+
+CREATE FUNCTION _postback.read_message(
+    ordinal integer, postback_id text, received_at timestamptz, network text, token text, method text, path text,
+    query bytea, body bytea, content_type text, source_ip inet)
+RETURNS _postback.message LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    m _postback.message;
+    net record;
+    said record;
+BEGIN
+    m.ordinal := ordinal;
+    m.postback_id := postback_id;
+    m.received_at := received_at;
+    m.network_name := network;
+    m.method := method;
+    m.path := CASE WHEN token IS NULL THEN path ELSE regexp_replace(path, '[^/]*$', '***') END;
+    m.content_type := content_type;
+    m.source_ip := source_ip;
+    m.checks := '{}';
+
+    SELECT n.* INTO net FROM postback.networks AS n
+    WHERE n.network_id = _postback.route_network(network, query, body, content_type);
+    IF NOT FOUND THEN
+        m.query := _postback.mask_tokens(query, NULL, NULL);
+        m.body := _postback.mask_tokens(body, content_type, NULL);
+        m.failure := 'no network of this name';
+        RETURN m;
+    END IF;
+    m.network_id := net.network_id;
+    m.query := _postback.mask_tokens(query, NULL, net.parameters);
+    m.body := _postback.mask_tokens(body, content_type, net.parameters);
+
+    SELECT p.* INTO said FROM _postback.read_parameters(query, body, content_type, net.parameters, net.dedupe) AS p;
+    SELECT a.checks, a.failure INTO m.checks, m.failure
+    FROM _postback.authenticate(net.network_id, net.allowed_cidrs, net.signature_scheme, net.signature_covers_target,
+        token, said.token, method, path, query, body, source_ip, received_at) AS a;
+
+    m.problem := said.problem;
+    m.note := said.note;
+    m.click_id := said.click_id;
+    m.transaction_id := said.transaction_id;
+    m.event := said.event;
+    m.raw_status := said.raw_status;
+    m.network_offer_id := said.network_offer_id;
+    m.dedupe_key := said.dedupe_key;
+    m.status := CASE WHEN said.raw_status IS NULL THEN net.default_status
+                     ELSE (net.statuses ->> lower(said.raw_status))::postback.conversion_status END;
+    IF said.problem IS NULL AND (m.click_id IS NOT NULL OR m.transaction_id IS NOT NULL) THEN
+        m.problem := said.payout_problem;
+    END IF;
+    IF said.payout_problem IS NULL THEN
+        m.payout := said.payout::numeric;
+    END IF;
+    m.currency := said.currency;
+    IF said.event_time IS NOT NULL THEN
+        m.event_at := _postback.read_time(said.event_time, net.time_zone);
+        IF m.event_at IS NULL THEN
+            m.note := concat_ws('; ', m.note, 'the time was not understood');
+        ELSIF m.event_at > received_at + interval '5 minutes' THEN
+            m.event_at := NULL;
+            m.note := concat_ws('; ', m.note, 'the time lies in the future: is the network''s time_zone right?');
+        END IF;
+    END IF;
+    RETURN m;
+END
+$$;
+
+-- The network of a URL: by its slug; for a plain /postback the one of the named click's offer, else 'default'.
+CREATE FUNCTION _postback.route_network(network text, query bytea, body bytea, content_type text)
+RETURNS integer LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    fallback record;
+    named_click text;
+    of_offer integer;
+BEGIN
+    IF network IS NOT NULL THEN
+        RETURN (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = network);
+    END IF;
+    SELECT n.network_id, n.parameters INTO fallback FROM postback.networks AS n WHERE n.slug = 'default';
+    SELECT p.click_id INTO named_click
+    FROM _postback.read_parameters(query, body, content_type, fallback.parameters, NULL) AS p;
+    IF named_click IS NOT NULL THEN
+        SELECT o.network_id INTO of_offer FROM postback.offers AS o
+        WHERE o.offer_id = (_postback.find_click(named_click)).offer_id;
+    END IF;
+    RETURN coalesce(of_offer, fallback.network_id);
+END
+$$;
+
+-- Every check that is configured runs and must pass; a kind whose secrets have all expired lets nobody in.
+CREATE FUNCTION _postback.authenticate(
+    network_id integer, allowed_cidrs cidr[], scheme text, covers_target boolean, path_token text, token text, method text, path text,
+    query bytea, body bytea, source_ip inet, at timestamptz, OUT checks text[], OUT failure text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    configured record;
+    refused text;
+BEGIN
+    checks := '{}';
+    IF allowed_cidrs IS NOT NULL THEN
+        IF source_ip <<= ANY (allowed_cidrs) THEN
+            checks := checks || 'cidr:ok'::text;
+        ELSE
+            checks := checks || 'cidr:refused'::text;
+            failure := 'source address is not allowed';
+        END IF;
+    END IF;
+
+    FOR configured IN
+        SELECT s.kind, coalesce(array_agg(s.secret ORDER BY s.secret_id DESC) FILTER (WHERE at >= s.not_before AND at < s.not_after), '{}') AS secrets
+        FROM _postback.network_secrets AS s WHERE s.network_id = network_id GROUP BY s.kind ORDER BY s.kind
+    LOOP
+        IF configured.kind = 'hmac' THEN
+            -- The signature covers one string. A message in two parts would have a part that nobody signed.
+            refused := CASE
+                WHEN query <> '' AND body <> '' THEN 'a body beside a signed query'
+                ELSE _postback.verify_query(CASE WHEN body <> '' THEN body ELSE coalesce(query, '') END, configured.secrets, scheme,
+                    CASE WHEN covers_target THEN method END, CASE WHEN covers_target THEN path END) END;
+        ELSIF configured.kind = 'token' THEN
+            refused := CASE WHEN NOT _postback.is_secret(token, configured.secrets) THEN 'token is missing or wrong' END;
+        ELSE
+            refused := CASE WHEN NOT _postback.is_secret(path_token, configured.secrets) THEN 'path token is missing or wrong' END;
+        END IF;
+        checks := checks || (configured.kind || CASE WHEN refused IS NULL THEN ':ok' ELSE ':refused' END);
+        failure := concat_ws('; ', failure, refused);
+    END LOOP;
+    failure := nullif(failure, '');
+END
+$$;
+
+-- Unix seconds, Unix milliseconds, ISO 8601, or 'Y-m-d H:i:s' in the network's zone. NULL when it is none of them.
+CREATE FUNCTION _postback.read_time(written text, zone text)
+RETURNS timestamptz LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $$
+BEGIN
+    IF written ~ '^\d{9,10}$' THEN
+        RETURN to_timestamp(written::bigint);
+    ELSIF written ~ '^\d{12,13}$' THEN
+        RETURN to_timestamp(written::numeric / 1000);
+    ELSIF written ~ '^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?$' THEN
+        RETURN written::timestamp AT TIME ZONE zone;
+    ELSIF written ~ '^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)$' THEN
+        RETURN written::timestamptz;
+    END IF;
+    RETURN NULL;
+EXCEPTION
+    WHEN datetime_field_overflow OR invalid_datetime_format THEN
+        RETURN NULL;
+END
+$$;

@@ -1,0 +1,44 @@
+-- The two schemas and the types that tables and functions share.
+-- Plain CREATE SCHEMA: if somebody already made a schema of this name, the installation stops here.
+
+CREATE SCHEMA postback;
+COMMENT ON SCHEMA postback IS 'SMS affiliate attribution: the public tables, functions and views of postback.';
+
+CREATE SCHEMA _postback;
+COMMENT ON SCHEMA _postback IS 'Internals of postback. No promise is made about anything in here.';
+
+CREATE TYPE postback.visitor AS ENUM ('human', 'preview', 'prefetch', 'head', 'bot', 'datacenter', 'suspect');
+COMMENT ON TYPE postback.visitor IS 'Who made a hit. Only human hits earn credit; every hit is kept.';
+
+CREATE TYPE postback.conversion_status AS ENUM ('pending', 'approved', 'rejected', 'reversed');
+COMMENT ON TYPE postback.conversion_status IS 'Where a conversion stands. Which moves are allowed is rows of postback.status_transitions.';
+
+CREATE TYPE postback.verdict AS ENUM (
+    'accepted', 'updated', 'duplicate', 'stale', 'unmatched', 'outside_window', 'unmapped_status',
+    'illegal_transition', 'conflict', 'unauthenticated', 'malformed', 'test');
+COMMENT ON TYPE postback.verdict IS 'What became of one postback.';
+
+CREATE DOMAIN postback.currency AS text COLLATE "C"
+    CONSTRAINT currency_is_iso_4217 CHECK (VALUE ~ '^[A-Z]{3}$');
+COMMENT ON DOMAIN postback.currency IS 'An ISO 4217 code in upper case, such as USD.';
+
+CREATE DOMAIN postback.money AS numeric
+    CONSTRAINT money_is_finite CHECK (VALUE >= 0 AND VALUE < 1e15);
+COMMENT ON DOMAIN postback.money IS 'An amount that is never negative, never NaN and never infinite; its currency stands beside it.';
+
+-- A click as the matching code hands it around.
+CREATE TYPE _postback.click AS (
+    click_id text, bucket smallint, clicked_at timestamptz, visitor postback.visitor, send_id bigint,
+    campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, subscriber_id bigint);
+
+-- One message from a network, read but not yet judged.
+CREATE TYPE _postback.message AS (
+    ordinal integer, postback_id text, received_at timestamptz, network_id integer, network_name text, method text,
+    path text, query bytea, body bytea, content_type text, source_ip inet,
+    checks text[], failure text, problem text, click_id text, transaction_id text, event text, raw_status text,
+    status postback.conversion_status, payout numeric, currency text, network_offer_id text,
+    event_at timestamptz, note text, dedupe_key text);
+
+-- What became of it.
+CREATE TYPE _postback.outcome AS (
+    verdict postback.verdict, reason text, conversion_id text, bucket smallint);

@@ -1,0 +1,45 @@
+-- Every hit on a link, whoever made it.
+
+CREATE TABLE postback.clicks (
+    click_id text COLLATE "C" NOT NULL,
+    bucket smallint NOT NULL,
+    clicked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    link_id bigint,
+    send_id bigint,
+    campaign_id bigint,
+    segment_id bigint,
+    variant_id bigint,
+    offer_id bigint,
+    subscriber_id bigint,
+    visitor postback.visitor NOT NULL,
+    method text NOT NULL DEFAULT 'GET',
+    ip_address inet,
+    user_agent text,
+    purpose text,
+    subs jsonb,
+    CONSTRAINT clicks_pkey PRIMARY KEY (click_id, bucket, clicked_at),
+    CONSTRAINT clicks_bucket_is_valid CHECK (bucket BETWEEN 0 AND 1023)
+) PARTITION BY RANGE (clicked_at);
+CREATE INDEX clicks_subscriber_idx ON postback.clicks (bucket, subscriber_id, clicked_at);
+CREATE TABLE postback.clicks_default PARTITION OF postback.clicks DEFAULT;
+
+COMMENT ON TABLE postback.clicks IS 'Every hit on a link, by day. INSERT and COPY may leave out click_id, bucket and visitor.';
+COMMENT ON COLUMN postback.clicks.click_id IS 'A UUIDv7 of our own, or another system''s id of up to 64 of [A-Za-z0-9._~-].';
+COMMENT ON COLUMN postback.clicks.bucket IS 'Hash of the subscriber (else of the click id), 0 to 1023.';
+COMMENT ON COLUMN postback.clicks.clicked_at IS 'When the tap was received, to the millisecond; exactly the time inside an id of our own.';
+COMMENT ON COLUMN postback.clicks.visitor IS 'Class worked out from method, purpose and user agent, which are kept so that it can be worked out again.';
+COMMENT ON COLUMN postback.clicks.method IS 'HTTP method of the hit.';
+COMMENT ON COLUMN postback.clicks.purpose IS 'What Sec-Purpose and its relatives said, if the request had one.';
+COMMENT ON COLUMN postback.clicks.subs IS 'sub1 to sub10 of /click, as given.';
+
+CREATE TRIGGER fill_click BEFORE INSERT ON postback.clicks
+    FOR EACH ROW WHEN (NEW.bucket IS NULL) EXECUTE FUNCTION _postback.fill_click();
+
+CREATE TABLE postback.click_locations (
+    click_id text COLLATE "C" CONSTRAINT click_locations_pkey PRIMARY KEY,
+    bucket smallint NOT NULL,
+    clicked_at timestamptz NOT NULL,
+    hits bigint NOT NULL DEFAULT 1
+);
+COMMENT ON TABLE postback.click_locations IS 'Where the clicks with foreign ids are: those ids carry no address.';
+COMMENT ON COLUMN postback.click_locations.hits IS 'How often the id was tapped; one click all the same.';
