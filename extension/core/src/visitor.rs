@@ -198,10 +198,10 @@ fn look_up(user_agent: &str) -> Visitor {
     Visitor::Human
 }
 
-/// How many user agents a thread remembers, in sets that a hash picks from, and how long one may be: at most half a
+/// How many user agents a thread remembers, in sets that a hash picks from, and how long one may be: at most a
 /// megabyte in all.
-const REMEMBERED: usize = 1024;
-const SET: usize = 4;
+const REMEMBERED: usize = 2048;
+const SET: usize = 8;
 const REMEMBERED_LENGTH: usize = 512;
 
 thread_local! {

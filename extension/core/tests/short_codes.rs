@@ -1,5 +1,7 @@
 //! Short codes in volume: unique, and worth nothing to those who guess, mistype or hold another key.
 
+#![allow(clippy::unwrap_used)]
+
 use postback_core::click_id::subscriber_bucket;
 use postback_core::short_code::{CODE_LENGTH, CodeKey, LinkId, MAX_COUNTER, MAX_SEND_ID, strip_glued};
 use proptest::prelude::*;

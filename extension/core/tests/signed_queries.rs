@@ -1,5 +1,7 @@
 //! Query strings and signatures over anything a network or an attacker may send.
 
+#![allow(clippy::unwrap_used)]
+
 use postback_core::query_string::{self, Parameter, QueryError};
 use postback_core::signature::{Scheme, SignatureError, Target, sign, sign_message, to_hex, verify, verify_message};
 use proptest::prelude::*;

@@ -142,7 +142,7 @@ fn method_and_purpose_come_first() {
 
 #[test]
 fn memory_changes_no_answer_and_stays_bounded() {
-    for round in 0..5_000 {
+    for round in 0..10_000 {
         let user_agent =
             format!("Mozilla/5.0 (Linux; Android 10; K{round}) {}", if round % 3 == 0 { "xbot/1" } else { "" });
         assert_eq!(remembered(&user_agent), look_up(&user_agent));
