@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 const VOLUME: usize = 10_000_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn every_part_comes_back(unix_ms in 0..=MAX_UNIX_MS, bucket in 0..BUCKETS, random in any::<u64>()) {
