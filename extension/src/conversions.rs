@@ -17,10 +17,7 @@ fn fold(
     received: Vec<TimestampWithTimeZone>,
     allowed_from: Vec<String>,
     allowed_to: Vec<String>,
-) -> TableIterator<
-    'static,
-    (name!(status, Option<String>), name!(payout, Option<String>), name!(last_applied, bool)),
-> {
+) -> TableIterator<'static, (name!(status, Option<String>), name!(payout, Option<String>), name!(last_applied, bool))> {
     let events: Vec<Event> = statuses
         .iter()
         .zip(&payouts)

@@ -55,7 +55,11 @@ fn is_legal_click_id(click_id: &str) -> bool {
 #[pg_extern(sql = false)]
 fn random_bytes(count: i32) -> Vec<u8> {
     let Ok(count @ 1..=1024) = usize::try_from(count) else {
-        return raise(ERRCODE_INVALID_PARAMETER_VALUE, format!("cannot draw \"{count}\" random bytes"), "Between 1 and 1024.");
+        return raise(
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("cannot draw \"{count}\" random bytes"),
+            "Between 1 and 1024.",
+        );
     };
     let mut bytes = vec![0; count];
     rand::rng().fill(bytes.as_mut_slice());

@@ -34,7 +34,13 @@ fn read_parameters(
     let parameters = parameters.map(|json| json.0).unwrap_or_default();
     let recipes = dedupe.unwrap_or_default();
     let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
-    let said = message::read(query.unwrap_or_default(), body.unwrap_or_default(), content_type, &Map::new(&parameters), &recipes);
+    let said = message::read(
+        query.unwrap_or_default(),
+        body.unwrap_or_default(),
+        content_type,
+        &Map::new(&parameters),
+        &recipes,
+    );
     TableIterator::once((
         said.problem,
         said.note,

@@ -35,7 +35,10 @@ fn verify_signature(
         return Some(signature::verify_message(query.as_bytes(), signature, secret.as_bytes()));
     }
     let signed = signature::sign(scheme, target, query.as_bytes(), secret.as_bytes());
-    Some(signed.is_ok_and(|mac| signature.len() == 64 && signature::equal_secret(&signature::to_hex(&mac), signature.to_ascii_lowercase().as_bytes())))
+    Some(signed.is_ok_and(|mac| {
+        signature.len() == 64
+            && signature::equal_secret(&signature::to_hex(&mac), signature.to_ascii_lowercase().as_bytes())
+    }))
 }
 
 #[pg_extern(sql = false)]
@@ -49,7 +52,9 @@ fn verify_query(
     let secrets = secrets.unwrap_or_default();
     let secrets: Vec<&[u8]> = secrets.iter().map(String::as_bytes).collect();
     let scheme = parse_scheme(scheme.unwrap_or("raw1"));
-    signature::verify(scheme, target(method, path), query.unwrap_or_default(), &secrets).err().map(|error| error.to_string())
+    signature::verify(scheme, target(method, path), query.unwrap_or_default(), &secrets)
+        .err()
+        .map(|error| error.to_string())
 }
 
 #[pg_extern(sql = false)]
@@ -67,6 +72,10 @@ fn target<'a>(method: Option<&'a str>, path: Option<&'a str>) -> Option<Target<'
 fn parse_scheme(name: &str) -> Scheme {
     match name.parse() {
         Ok(scheme) => scheme,
-        Err(_) => raise(ERRCODE_INVALID_PARAMETER_VALUE, format!("signature scheme \"{name}\" is not known"), "One of raw1, sorted1."),
+        Err(_) => raise(
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("signature scheme \"{name}\" is not known"),
+            "One of raw1, sorted1.",
+        ),
     }
 }

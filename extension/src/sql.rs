@@ -9,23 +9,63 @@ extension_sql_file!("../../sql/functions/ids/short_codes.sql", name = "short_cod
 extension_sql_file!("../../sql/functions/networks/add_network.sql", name = "add_network", requires = ["short_codes"]);
 extension_sql_file!("../../sql/functions/links/templates.sql", name = "templates", requires = ["add_network"]);
 extension_sql_file!("../../sql/functions/links/create_send.sql", name = "create_send", requires = ["templates"]);
-extension_sql_file!("../../sql/functions/links/ensure_link_partition.sql", name = "ensure_link_partition", requires = ["create_send"]);
-extension_sql_file!("../../sql/functions/links/mint_links.sql", name = "mint_links", requires = ["ensure_link_partition"]);
+extension_sql_file!(
+    "../../sql/functions/links/ensure_link_partition.sql",
+    name = "ensure_link_partition",
+    requires = ["create_send"]
+);
+extension_sql_file!(
+    "../../sql/functions/links/mint_links.sql",
+    name = "mint_links",
+    requires = ["ensure_link_partition"]
+);
 extension_sql_file!("../../sql/functions/clicks/visitor.sql", name = "visitor", requires = ["mint_links"]);
 extension_sql_file!("../../sql/functions/clicks/find_click.sql", name = "find_click", requires = ["visitor"]);
 extension_sql_file!("../../sql/functions/clicks/fill_click.sql", name = "fill_click", requires = ["find_click"]);
 extension_sql_file!("../../sql/functions/clicks/record_clicks.sql", name = "record_clicks", requires = ["fill_click"]);
-extension_sql_file!("../../sql/functions/clicks/record_foreign_clicks.sql", name = "record_foreign_clicks", requires = ["record_clicks"]);
-extension_sql_file!("../../sql/functions/clicks/record_click.sql", name = "record_click", requires = ["record_foreign_clicks"]);
+extension_sql_file!(
+    "../../sql/functions/clicks/record_foreign_clicks.sql",
+    name = "record_foreign_clicks",
+    requires = ["record_clicks"]
+);
+extension_sql_file!(
+    "../../sql/functions/clicks/record_click.sql",
+    name = "record_click",
+    requires = ["record_foreign_clicks"]
+);
 extension_sql_file!("../../sql/functions/postbacks/signatures.sql", name = "signatures", requires = ["record_click"]);
 extension_sql_file!("../../sql/functions/postbacks/read_message.sql", name = "read_message", requires = ["signatures"]);
 extension_sql_file!("../../sql/functions/postbacks/ledger.sql", name = "ledger", requires = ["read_message"]);
-extension_sql_file!("../../sql/functions/postbacks/apply_to_conversion.sql", name = "apply_to_conversion", requires = ["ledger"]);
-extension_sql_file!("../../sql/functions/postbacks/apply_message.sql", name = "apply_message", requires = ["apply_to_conversion"]);
-extension_sql_file!("../../sql/functions/postbacks/receive_postbacks.sql", name = "receive_postbacks", requires = ["apply_message"]);
-extension_sql_file!("../../sql/functions/postbacks/receive_postback.sql", name = "receive_postback", requires = ["receive_postbacks"]);
-extension_sql_file!("../../sql/functions/attribution/attribution.sql", name = "attribution", requires = ["receive_postback"]);
-extension_sql_file!("../../sql/functions/attribution/performance.sql", name = "performance", requires = ["attribution"]);
+extension_sql_file!(
+    "../../sql/functions/postbacks/apply_to_conversion.sql",
+    name = "apply_to_conversion",
+    requires = ["ledger"]
+);
+extension_sql_file!(
+    "../../sql/functions/postbacks/apply_message.sql",
+    name = "apply_message",
+    requires = ["apply_to_conversion"]
+);
+extension_sql_file!(
+    "../../sql/functions/postbacks/receive_postbacks.sql",
+    name = "receive_postbacks",
+    requires = ["apply_message"]
+);
+extension_sql_file!(
+    "../../sql/functions/postbacks/receive_postback.sql",
+    name = "receive_postback",
+    requires = ["receive_postbacks"]
+);
+extension_sql_file!(
+    "../../sql/functions/attribution/attribution.sql",
+    name = "attribution",
+    requires = ["receive_postback"]
+);
+extension_sql_file!(
+    "../../sql/functions/attribution/performance.sql",
+    name = "performance",
+    requires = ["attribution"]
+);
 extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["performance"]);
 extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["maintain"]);
 extension_sql_file!("../../sql/functions/operate/grant_role.sql", name = "grant_role", requires = ["install"]);

@@ -53,7 +53,9 @@ fn render_url(
     }
     Some(template.render(|name| match name {
         "click_id" => Some(click_id),
-        _ if name.starts_with("sub") => subs.as_ref().and_then(|subs| subs.0.get(name)).and_then(|value| value.as_str()),
+        _ if name.starts_with("sub") => {
+            subs.as_ref().and_then(|subs| subs.0.get(name)).and_then(|value| value.as_str())
+        }
         _ => numbers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
     }))
 }

@@ -55,7 +55,9 @@ pub struct Message {
 /// Reads a message. Each recipe is a comma list of fields; the first whose leading field is present makes the key.
 pub fn read(query: &[u8], body: &[u8], content_type: Option<&str>, map: &Map, recipes: &[&str]) -> Message {
     match parameters(query, body, content_type) {
-        Ok(parameters) => Reader { parameters: &parameters, map, message: Message::default(), notes: Vec::new() }.read(recipes),
+        Ok(parameters) => {
+            Reader { parameters: &parameters, map, message: Message::default(), notes: Vec::new() }.read(recipes)
+        }
         Err(problem) => Message { problem: Some(problem), ..Message::default() },
     }
 }
@@ -136,9 +138,8 @@ impl Reader<'_> {
         self.message.event_time = self.short_field("time");
         self.message.token = self.field("token");
         self.read_money();
-        self.message.dedupe_key = recipes
-            .iter()
-            .find_map(|recipe| self.key(recipe, transaction_id.as_deref(), conversion_id.as_deref()));
+        self.message.dedupe_key =
+            recipes.iter().find_map(|recipe| self.key(recipe, transaction_id.as_deref(), conversion_id.as_deref()));
         self.message.transaction_id = transaction_id.or(conversion_id);
         self.message.note = (!self.notes.is_empty()).then(|| self.notes.join("; "));
         self.message

@@ -8,7 +8,7 @@ CREATE FUNCTION postback.attribution(
     scope text DEFAULT 'offer',
     statuses postback.conversion_status[] DEFAULT '{pending,approved,rejected,reversed}')
 RETURNS TABLE (
-    conversion_id text, network_id integer, transaction_id text, status postback.conversion_status, converted_at timestamptz, model text,
+    conversion_id text, network_id integer, transaction_id text, status postback.conversion_status, converted_at timestamptz, credited_by text,
     click_id text, clicked_at timestamptz, send_id bigint, campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint,
     subscriber_id bigint, credit numeric, revenue numeric, currency text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

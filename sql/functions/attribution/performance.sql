@@ -4,7 +4,7 @@ CREATE FUNCTION postback.performance(
     since timestamptz DEFAULT '-infinity',
     until timestamptz DEFAULT 'infinity',
     time_zone text DEFAULT 'UTC',
-    currency text DEFAULT NULL)
+    in_currency text DEFAULT NULL)
 RETURNS TABLE (
     campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, send_id bigint, network_id integer, subscriber_id bigint,
     day date, hour timestamp, messages bigint, clicks bigint, human_clicks bigint, unique_clicks bigint,
@@ -17,7 +17,7 @@ DECLARE
     dimensions CONSTANT text[] := ARRAY['campaign', 'segment', 'variant', 'offer', 'send', 'network', 'subscriber', 'day', 'hour'];
     unknown text;
     currencies text[];
-    money text := performance.currency;
+    money text := in_currency;
     -- Messages have a subscriber only in links, which are not read unless somebody asks for subscribers.
     by_subscriber CONSTANT boolean := 'subscriber' = ANY (performance.by);
 BEGIN
@@ -34,7 +34,7 @@ BEGIN
             SELECT s.cost_currency::text FROM postback.send_log AS s WHERE s.sent_at >= since AND s.sent_at < until AND s.cost_per_message <> 0) AS m;
         IF cardinality(currencies) > 1 THEN
             RAISE EXCEPTION 'the period has money in %', array_to_string(currencies, ', ') USING ERRCODE = 'PB401',
-                HINT = format('Ask for one currency at a time: currency => ''%s''.', currencies[1]);
+                HINT = format('Ask for one currency at a time: in_currency => ''%s''.', currencies[1]);
         END IF;
         money := currencies[1];
     END IF;

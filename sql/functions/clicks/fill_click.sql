@@ -7,10 +7,7 @@ DECLARE
 BEGIN
     -- Milliseconds are what an id can hold; a day's edge is never crossed by cutting.
     NEW.clicked_at := date_trunc('milliseconds', NEW.clicked_at);
-    NEW.visitor := coalesce(NEW.visitor,
-        CASE WHEN NEW.user_agent IS NULL AND NEW.purpose IS NULL AND NEW.method = 'GET'
-             THEN 'human'  -- the application that inserts a bare click vouches for it
-             ELSE postback.classify_visitor(NEW.method, NEW.purpose, NEW.user_agent) END);
+    NEW.visitor := coalesce(NEW.visitor, postback.classify_visitor(NEW.method, NEW.purpose, NEW.user_agent));
 
     IF NEW.click_id IS NULL THEN
         NEW.click_id := postback.mint_click_id(NEW.subscriber_id, NEW.clicked_at);

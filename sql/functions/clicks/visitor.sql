@@ -9,4 +9,5 @@ RETURNS postback.visitor LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT _postback.visitor_class(method, purpose, user_agent)::postback.visitor
 $$;
 COMMENT ON FUNCTION postback.classify_visitor(text, text, text) IS
-    'Visitor class of a hit: HEAD, then prefetch headers, then link previews, then known crawlers, then no user agent (suspect), else human.';
+    'Visitor class of a hit: HEAD, then prefetch headers, then link previews, then known crawlers, then an empty user agent (suspect), else human. '
+    'A user agent of NULL was not looked at: whoever records such a click vouches for it.';

@@ -12,16 +12,16 @@ DECLARE
     hash bytea;
 BEGIN
     IF m.failure IS NOT NULL THEN
-        RETURN ROW('unauthenticated', m.failure, NULL, NULL);
+        RETURN ROW('unauthenticated', m.failure, NULL, NULL)::_postback.outcome;
     ELSIF m.problem IS NOT NULL THEN
-        RETURN ROW('malformed', m.problem, NULL, NULL);
+        RETURN ROW('malformed', m.problem, NULL, NULL)::_postback.outcome;
     ELSIF m.click_id IS NULL AND m.transaction_id IS NULL THEN
-        RETURN ROW('malformed', concat_ws('; ', m.note, 'neither a click id nor a transaction id'), NULL, NULL);
+        RETURN ROW('malformed', concat_ws('; ', m.note, 'neither a click id nor a transaction id'), NULL, NULL)::_postback.outcome;
     ELSIF m.status IS NULL THEN
         RETURN ROW('unmapped_status', CASE WHEN m.raw_status IS NULL THEN 'the message carries no status and the network has no default'
-            ELSE format('the network''s statuses do not have the word "%s"', left(m.raw_status, 64)) END, NULL, NULL);
+            ELSE format('the network''s statuses do not have the word "%s"', left(m.raw_status, 64)) END, NULL, NULL)::_postback.outcome;
     ELSIF m.dedupe_key IS NULL THEN
-        RETURN ROW('malformed', 'no dedupe recipe of the network fits the message', NULL, NULL);
+        RETURN ROW('malformed', 'no dedupe recipe of the network fits the message', NULL, NULL)::_postback.outcome;
     END IF;
 
     SELECT k.conversion_id, k.bucket INTO known FROM postback.conversion_keys AS k
@@ -39,15 +39,15 @@ BEGIN
             ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING;
         END IF;
         RETURN ROW('unmatched', concat_ws('; ', m.note, CASE WHEN m.click_id IS NULL THEN 'no conversion has this key and no click is named'
-            ELSE 'the click is not known (yet)' END), NULL, NULL);
+            ELSE 'the click is not known (yet)' END), NULL, NULL)::_postback.outcome;
     END IF;
 
     SELECT o.network_id, o.click_window, o.payout INTO offer FROM postback.offers AS o WHERE o.offer_id = click.offer_id;
     IF offer.network_id <> m.network_id AND _postback.is_guarded(offer.network_id) THEN
-        RETURN ROW('unauthenticated', 'the click''s offer belongs to another network, whose checks this message did not pass', NULL, NULL);
+        RETURN ROW('unauthenticated', 'the click''s offer belongs to another network, whose checks this message did not pass', NULL, NULL)::_postback.outcome;
     END IF;
     IF happened_at - click.clicked_at > coalesce(offer.click_window, interval '7 days') THEN
-        RETURN ROW('outside_window', format('converted %s after the click', happened_at - click.clicked_at), NULL, NULL);
+        RETURN ROW('outside_window', format('converted %s after the click', happened_at - click.clicked_at), NULL, NULL)::_postback.outcome;
     END IF;
     money := coalesce(m.currency, (SELECT n.currency FROM postback.networks AS n WHERE n.network_id = m.network_id));
 
@@ -71,7 +71,7 @@ BEGIN
     VALUES (new_id, click.bucket, m.network_id, m.dedupe_key, m.transaction_id, m.event, click.click_id, click.clicked_at,
         click.send_id, click.campaign_id, click.segment_id, click.variant_id, click.offer_id, click.subscriber_id, m.status,
         m.raw_status, _postback.counted(m.status, amount), money, happened_at, m.received_at, m.source_ip, 1, hash);
-    RETURN ROW('accepted', m.note, new_id, click.bucket);
+    RETURN ROW('accepted', m.note, new_id, click.bucket)::_postback.outcome;
 END
 $$;
 

@@ -25,9 +25,9 @@ BEGIN
     FROM postback.conversions AS v WHERE v.conversion_id = conversion_id AND v.bucket = bucket FOR UPDATE;
 
     IF m.click_id <> c.click_id THEN
-        RETURN ROW('conflict', 'the same transaction was first reported for another click', conversion_id, bucket);
+        RETURN ROW('conflict', 'the same transaction was first reported for another click', conversion_id, bucket)::_postback.outcome;
     ELSIF m.currency <> c.currency THEN
-        RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket);
+        RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket)::_postback.outcome;
     END IF;
 
     amount := coalesce(m.payout, (
@@ -38,7 +38,7 @@ BEGIN
         WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause = 'postback'
           AND e.asserted_status = m.status AND e.asserted_payout = amount
           AND CASE WHEN e.event_at_is_network_time THEN e.event_at END IS NOT DISTINCT FROM m.event_at) THEN
-        RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket);
+        RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket)::_postback.outcome;
     END IF;
 
     SELECT f.status::postback.conversion_status AS status, coalesce(f.payout::numeric, 0) AS payout, f.last_applied INTO STRICT folded
@@ -55,7 +55,7 @@ BEGIN
     new_payout := _postback.counted(folded.status, folded.payout);
     moved := new_status <> c.status OR new_payout <> c.payout;
     IF NOT moved AND m.status = c.status AND _postback.counted(m.status, amount) = c.payout THEN
-        RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket);
+        RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket)::_postback.outcome;
     END IF;
     verdict := CASE WHEN moved THEN 'updated' WHEN folded.last_applied THEN 'stale' ELSE 'illegal_transition' END;
 
@@ -67,6 +67,6 @@ BEGIN
     WHERE v.conversion_id = conversion_id AND v.bucket = bucket;
     RETURN ROW(verdict, concat_ws('; ', m.note, CASE verdict
         WHEN 'stale' THEN 'an older event than the ones that count'
-        WHEN 'illegal_transition' THEN format('%s cannot become %s', c.status, m.status) END), conversion_id, bucket);
+        WHEN 'illegal_transition' THEN format('%s cannot become %s', c.status, m.status) END), conversion_id, bucket)::_postback.outcome;
 END
 $$;

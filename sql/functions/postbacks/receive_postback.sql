@@ -13,13 +13,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     id CONSTANT text := postback.mint_click_id(NULL, coalesce(now, clock_timestamp()));
+    received record;
 BEGIN
-    RETURN QUERY SELECT r.verdict, r.http_status, p.reason, r.conversion_id, id
+    SELECT r.verdict, r.http_status, r.conversion_id INTO received
     FROM postback.receive_postbacks(ARRAY[network], ARRAY[convert_to(query, 'UTF8')], ARRAY[source_ip], ARRAY[token], ARRAY[method],
         ARRAY[coalesce(path, '/postback' || coalesce('/' || network, '') || coalesce('/' || token, ''))],
-        ARRAY[convert_to(body, 'UTF8')], ARRAY[content_type], ARRAY[id], false, now) AS r,
-        postback.postbacks AS p
-    WHERE p.postback_id = id AND p.received_at = postback.click_id_time(id);
+        ARRAY[convert_to(body, 'UTF8')], ARRAY[content_type], ARRAY[id], false, now) AS r;
+    RETURN QUERY SELECT received.verdict, received.http_status, p.reason, received.conversion_id, id
+    FROM postback.postbacks AS p WHERE p.postback_id = id AND p.received_at = postback.click_id_time(id);
 END
 $$;
 COMMENT ON FUNCTION postback.receive_postback(text, text, inet, text, text, text, text, text, timestamptz) IS

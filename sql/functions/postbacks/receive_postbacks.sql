@@ -24,6 +24,7 @@ DECLARE
     conversions text[];
     m _postback.message;
     done _postback.outcome;
+    answer record;
     careful boolean := false;
 BEGIN
     LOOP
@@ -50,8 +51,10 @@ BEGIN
                 END IF;
                 verdicts[m.ordinal] := done.verdict;
                 conversions[m.ordinal] := done.conversion_id;
-                SELECT a.http_status, a.content_type, a.body INTO statuses[m.ordinal], types[m.ordinal], answers[m.ordinal]
-                FROM _postback.answer(done.verdict, m.network_id, m.click_id IS NOT NULL OR m.transaction_id IS NOT NULL) AS a;
+                answer := _postback.answer(done.verdict, m.network_id, m.click_id IS NOT NULL OR m.transaction_id IS NOT NULL);
+                statuses[m.ordinal] := answer.http_status;
+                types[m.ordinal] := answer.content_type;
+                answers[m.ordinal] := answer.body;
             END LOOP;
             EXIT;
         EXCEPTION
@@ -81,7 +84,7 @@ DECLARE
     done _postback.outcome;
 BEGIN
     IF replay THEN
-        SELECT p.verdict, p.reason, p.conversion_id, NULL INTO done FROM postback.postbacks AS p
+        SELECT p.verdict, p.reason, p.conversion_id, NULL::smallint INTO done FROM postback.postbacks AS p
         WHERE p.postback_id = m.postback_id AND p.received_at = m.received_at;
         IF FOUND THEN
             RETURN done;
@@ -102,7 +105,7 @@ BEGIN
         RETURN _postback.store_message(m, true);
     EXCEPTION
         WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
-            done := ROW('malformed', format('could not be processed: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL);
+            done := ROW('malformed', format('could not be processed: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL)::_postback.outcome;
     END;
     PERFORM _postback.keep_message(m, done);
     RETURN done;
