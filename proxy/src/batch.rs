@@ -81,11 +81,27 @@ pub fn start<C: Call>(
 async fn work<C: Call>(mut call: C, receiver: Arc<Mutex<mpsc::Receiver<JobOf<C>>>>, batch_limit: usize) {
     loop {
         let mut jobs = Vec::with_capacity(batch_limit);
-        if receiver.lock().await.recv_many(&mut jobs, batch_limit).await == 0 {
-            return;
+        {
+            let mut receiver = receiver.lock().await;
+            if receiver.recv_many(&mut jobs, batch_limit).await == 0 {
+                return;
+            }
+            for _ in 0..yields() {
+                tokio::task::yield_now().await;
+            }
+            while jobs.len() < batch_limit {
+                let Ok(j) = receiver.try_recv() else { break };
+                jobs.push(j);
+            }
         }
         settle(&mut call, jobs).await;
     }
+}
+
+fn yields() -> u32 {
+    use std::sync::OnceLock;
+    static Y: OnceLock<u32> = OnceLock::new();
+    *Y.get_or_init(|| std::env::var("YIELDS").ok().and_then(|t| t.parse().ok()).unwrap_or(0))
 }
 
 /// Jobs that go to the database together.

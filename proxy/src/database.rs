@@ -41,6 +41,8 @@ const MAINTAIN: &str = "SET statement_timeout = '55s'; SELECT postback.maintain(
 /// Longer than the statement timeout: past it, the network or the server is gone.
 const CALL_DEADLINE: Duration = Duration::from_secs(7);
 
+const MAINTENANCE_DEADLINE: Duration = Duration::from_secs(60);
+
 /// Connections beside those of the recording workers: upkeep, maintenance, the readiness probe.
 const OTHER_CONNECTIONS: usize = 3;
 
@@ -121,9 +123,16 @@ impl Database {
             Some(connection) if !connection.is_closed() => connection,
             _ => self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?,
         };
-        let result = connection.batch_execute(MAINTAIN).await.map_err(|error| described(&error));
-        *kept = Some(connection);
-        result
+        match timeout(MAINTENANCE_DEADLINE, connection.batch_execute(MAINTAIN)).await {
+            Ok(result) => {
+                *kept = Some(connection);
+                result.map_err(|error| described(&error))
+            }
+            Err(_) => {
+                drop(Object::take(connection));
+                Err(format!("no answer within {} s", MAINTENANCE_DEADLINE.as_secs()))
+            }
+        }
     }
 
     /// One row of a question without parameters; the error is for the log, no client data is in it.

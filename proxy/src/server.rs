@@ -101,7 +101,12 @@ async fn reached(current: &mut watch::Receiver<Phase>, phase: Phase) {
 
 fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE).max_buf_size(MAX_BUFFER_SIZE).half_close(true);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE)
+        .max_buf_size(MAX_BUFFER_SIZE)
+        .half_close(true)
+        // Answers are one small buffer.
+        .writev(false);
     http
 }
 
