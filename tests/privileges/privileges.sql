@@ -14,7 +14,7 @@ END $$;
 WITH schemas AS (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname IN ('postback', '_postback')
 ), objects (kind, name, owner, acl) AS (
-    SELECT 'schema', nspname, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM schemas
+    SELECT 'schema', nspname::text, nspowner, coalesce(nspacl, acldefault('n', nspowner)) FROM schemas
     UNION ALL
     SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' ELSE 'table' END,
         c.oid::regclass::text, c.relowner,
