@@ -23,33 +23,39 @@ DECLARE
     named text[] := codes;
     known text[] := '{}';
 BEGIN
-    IF campaign_ids IS NOT NULL OR offer_ids IS NOT NULL OR _postback.has_foreign_id(codes, click_ids, key) THEN
-        RETURN QUERY SELECT * FROM _postback.record_foreign_clicks(
-            codes, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs, at);
-        RETURN;
-    END IF;
     IF EXISTS (SELECT FROM postback.link_aliases) THEN
         named := _postback.resolve_aliases(codes, key);
+    END IF;
+    IF campaign_ids IS NOT NULL OR offer_ids IS NOT NULL OR _postback.has_foreign_id(named, click_ids, key) THEN
+        RETURN QUERY SELECT * FROM _postback.record_foreign_clicks(
+            named, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs, at);
+        RETURN;
     END IF;
     IF replay THEN
         known := _postback.known_clicks(click_ids);
     END IF;
 
     RETURN QUERY
-    WITH hit AS MATERIALIZED (
+    WITH route AS MATERIALIZED (
+        -- A batch has few sends: found once each, not once per tap.
+        SELECT s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, o.url_template
+        FROM (SELECT DISTINCT _postback.decode_code(n.code, key) >> 40 AS send_id FROM unnest(named) AS n (code)) AS d
+        JOIN postback.sends AS s ON s.send_id = d.send_id
+        JOIN postback.offers AS o ON o.offer_id = s.offer_id
+    ), hit AS MATERIALIZED (
         SELECT h.ordinal, i.click_id, l.link_id, l.bucket, l.subscriber_id,
-               s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id,
+               r.send_id, r.campaign_id, r.segment_id, r.variant_id, r.offer_id,
                h.ip_address, h.user_agent, coalesce(h.method, 'GET') AS method, h.purpose,
                postback.classify_visitor(coalesce(h.method, 'GET'), h.purpose, h.user_agent) AS visitor,
-               _postback.render_url(o.url_template, i.click_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id,
-                   s.send_id, NULL) AS location
+               _postback.render_url(r.url_template, i.click_id, r.campaign_id, r.segment_id, r.variant_id, r.offer_id,
+                   r.send_id, NULL) AS location
         FROM unnest(named, click_ids, ip_addresses, user_agents, methods, purposes)
              WITH ORDINALITY AS h (code, click_id, ip_address, user_agent, method, purpose, ordinal)
-        LEFT JOIN postback.links AS l
-             ON l.link_id = _postback.decode_code(h.code, key) AND l.bucket = _postback.link_bucket(_postback.decode_code(h.code, key))
-        LEFT JOIN postback.sends AS s ON s.send_id = l.link_id >> 40
-        LEFT JOIN postback.offers AS o ON o.offer_id = s.offer_id
-        CROSS JOIN LATERAL (SELECT coalesce(h.click_id, _postback.mint_click_id_in(l.bucket, at))) AS i (click_id)
+        CROSS JOIN LATERAL (SELECT _postback.decode_code(h.code, key) AS link_id OFFSET 0) AS d
+        LEFT JOIN postback.links AS l ON l.link_id = d.link_id AND l.bucket = _postback.link_bucket(d.link_id)
+        LEFT JOIN route AS r ON r.send_id = l.link_id >> 40
+        CROSS JOIN LATERAL (
+            SELECT coalesce(h.click_id, _postback.mint_click_id_in(l.bucket, at)) COLLATE "C" AS click_id) AS i
     ), stored AS (
         INSERT INTO postback.clicks (click_id, bucket, clicked_at, link_id, send_id, campaign_id, segment_id, variant_id,
             offer_id, subscriber_id, visitor, method, ip_address, user_agent, purpose)

@@ -11,14 +11,13 @@ DECLARE
     locations text[] := array_fill(NULL::text, ARRAY[size]);
     visitors postback.visitor[] := array_fill(NULL::postback.visitor, ARRAY[size]);
     key CONSTANT bytea := postback.code_key();
-    named CONSTANT text[] := _postback.resolve_aliases(codes, key);
     hit record;
     class postback.visitor;
 BEGIN
     FOR hit IN
         SELECT h.*, o.offer_id AS to_offer, o.url_template, l.link_id, l.bucket AS link_bucket, l.subscriber_id,
                s.send_id, coalesce(s.campaign_id, h.campaign_id) AS of_campaign, s.segment_id, s.variant_id
-        FROM unnest(named, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs)
+        FROM unnest(codes, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs)
              WITH ORDINALITY AS h (code, click_id, ip_address, user_agent, method, purpose, campaign_id, offer_id, subs, ordinal)
         LEFT JOIN postback.links AS l ON l.link_id = _postback.decode_code(h.code, key)
         LEFT JOIN postback.sends AS s ON s.send_id = l.link_id >> 40

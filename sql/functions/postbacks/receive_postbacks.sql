@@ -15,7 +15,7 @@ RETURNS TABLE (ordinal integer, verdict postback.verdict, http_status integer, c
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    size CONSTANT integer := cardinality(networks);
+    size CONSTANT integer := greatest(cardinality(networks), cardinality(queries), cardinality(bodies));
     at CONSTANT timestamptz := coalesce(now, clock_timestamp());
     verdicts postback.verdict[];
     statuses integer[];
