@@ -1,6 +1,7 @@
 """What the load programs share: a private cluster with durable settings, the proxy, wrk and pgbench."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -34,6 +35,13 @@ class Cluster:
         self.directory = directory
 
     def __enter__(self):
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        # Two loads at once would measure each other. The kernel lets go of the lock when this process ends.
+        self.lock = open(OUTPUT / "lock", "w", encoding="ascii")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("another load program runs in this checkout") from None
         self._manage("remove")
         settings = [argument for name, value in SETTINGS.items() for argument in ("--set", f"{name}={value}")]
         self._manage("start", *settings)
@@ -80,9 +88,9 @@ class Cluster:
                 env=self.environment,
             )
 
-    def seconds(self, text):
-        """How long one statement takes inside the server's session, as psql's \\timing sees it."""
-        lines = self.sql("\\timing on\n" + text)
+    def seconds(self, text, before=""):
+        """How long one statement takes after others in its session, as psql's \\timing sees it."""
+        lines = self.sql(f"{before}\n\\timing on\n{text}")
         return float(next(line for line in lines if line.startswith("Time: ")).split()[1]) / 1000
 
 

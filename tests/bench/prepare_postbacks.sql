@@ -1,5 +1,6 @@
 -- :postbacks recorded clicks, and for each a signed postback with a transaction of its own. :round keeps the
 -- transactions of two preparations apart.
+SET client_min_messages = warning;
 DROP TABLE IF EXISTS bench_postbacks;
 CREATE TABLE bench_postbacks AS
 SELECT format('%s&sig=%s', q.query, postback.sign(q.query, :'secret')) AS query

@@ -100,7 +100,6 @@ def main():
     parser.add_argument("--agents", type=int, default=0, help="user agents to list for each class")
     options = parser.parse_args()
     hits = read_hits(options.file)
-    OUTPUT.mkdir(parents=True, exist_ok=True)
 
     with Cluster() as cluster:
         codes = prepare(cluster, hits)
