@@ -18,13 +18,13 @@ test: build ## everything that must hold; `tests/run STAGE...` runs a part
 	@tests/run
 
 bench: build ## load, compared with what the machine could do at best: target/bench/results.jsonl
-	@python3 tests/bench/run.py
+	@python3 -B tests/bench/run.py
 
 lint: setup ## formatting, clippy, and the shell and Python files
 	@tests/run lint
 
 docs: build ## write docs/sql-api.md from the catalog
-	@python3 dev/sql_api.py
+	@python3 -B dev/sql_api.py
 
 sql: ## reload the functions and views of sql/ into the database of `make run`
 	@dev/reload

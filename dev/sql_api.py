@@ -4,6 +4,7 @@
 import argparse
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -18,11 +19,8 @@ Written by `make docs` from the comments in the catalog: change the comments in 
 schema `postback`. What is in `_postback` is internal, and no promise is made about it.
 """
 
-# One row each: the name or signature, and the comment.
 FUNCTIONS = """
-    SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ')'
-           || CASE WHEN p.prorettype = 'trigger'::regtype THEN '' ELSE ' → ' || pg_get_function_result(p.oid) END,
-           obj_description(p.oid, 'pg_proc')
+    SELECT p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), obj_description(p.oid, 'pg_proc')
     FROM pg_proc AS p WHERE p.pronamespace = 'postback'::regnamespace ORDER BY p.proname, p.oid::regprocedure::text"""
 RELATIONS = """
     SELECT c.relname, obj_description(c.oid, 'pg_class'), c.oid
@@ -72,14 +70,23 @@ class FreshDatabase:
         return [row.split("\t") for row in output.rstrip("\n").split("\x1e") if row]
 
 
+def signature(name, arguments, result):
+    """As one would write it: defaults without their casts, a long one with an argument a line."""
+    shown = re.sub(r"(DEFAULT (?:'[^']*'|[\w.()]+))::[\w. ]+(\[\])?", r"\1", arguments)
+    shown = f"{name}({shown}) → {result}".replace("timestamp with time zone", "timestamptz")
+    if len(shown) > 100:
+        shown = shown.replace("(", "(\n    ", 1).replace(", ", ",\n    ")
+    return shown
+
+
 def cell(text):
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 def page(database):
     parts = [HEAD, "## Functions\n"]
-    for signature, comment in database.rows(FUNCTIONS):
-        parts.append(f"### {signature.split('(')[0]}\n\n```\n{signature}\n```\n\n{comment}\n")
+    for name, arguments, result, comment in database.rows(FUNCTIONS):
+        parts.append(f"### {name}\n\n```\n{signature(name, arguments, result)}\n```\n\n{comment}\n")
     for title, kinds in (("Tables", "'{r,p}'"), ("Views", "'{v,m}'")):
         parts.append(f"## {title}\n")
         for name, comment, oid in database.rows(RELATIONS.format(kinds=kinds)):
