@@ -8,7 +8,6 @@ use pgrx::prelude::*;
 use postback_core::status::{self, Event, Status};
 
 #[pg_extern(sql = false)]
-#[expect(clippy::type_complexity, reason = "the columns are the SQL declaration's")]
 fn fold(
     statuses: Vec<String>,
     payouts: Vec<String>,

@@ -3,8 +3,14 @@
 use crate::error::raise;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
 use pgrx::prelude::*;
-use postback_core::signature::{self, Scheme, Target};
+use postback_core::signature::{self, Key, Scheme, Target};
+use std::cell::RefCell;
 use std::str;
+
+thread_local! {
+    /// The last secret that verified something, made ready: a statement over many rows has one.
+    static KEY: RefCell<Option<(String, Key)>> = const { RefCell::new(None) };
+}
 
 #[pg_extern(sql = false)]
 fn sign(
@@ -31,8 +37,8 @@ fn verify_signature(
 ) -> Option<bool> {
     let (query, signature, secret, scheme) = (query?, signature?, secret?, parse_scheme(scheme?));
     let target = target(method, path);
-    if scheme == Scheme::Raw1 && target.is_none() && !secret.is_empty() {
-        return Some(signature::verify_message(query.as_bytes(), signature, secret.as_bytes()));
+    if scheme == Scheme::Raw1 && target.is_none() {
+        return Some(with_key(secret, |key| key.verify(query.as_bytes(), signature)));
     }
     let signed = signature::sign(scheme, target, query.as_bytes(), secret.as_bytes());
     Some(signed.is_ok_and(|mac| {
@@ -63,6 +69,16 @@ fn is_secret(token: Option<&str>, secrets: Option<Vec<String>>) -> bool {
     let secrets = secrets.unwrap_or_default();
     // No early exit: how long it takes does not tell which secret it was.
     secrets.iter().fold(false, |known, secret| known | signature::equal_secret(token, secret.as_bytes()))
+}
+
+/// False for an empty secret, which signs nothing.
+fn with_key(secret: &str, verify: impl FnOnce(&Key) -> bool) -> bool {
+    KEY.with_borrow_mut(|kept| {
+        if kept.as_ref().is_none_or(|(known, _)| known != secret) {
+            *kept = Key::new(secret.as_bytes()).map(|key| (secret.to_owned(), key));
+        }
+        kept.as_ref().is_some_and(|(_, key)| verify(key))
+    })
 }
 
 fn target<'a>(method: Option<&'a str>, path: Option<&'a str>) -> Option<Target<'a>> {
