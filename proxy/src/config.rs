@@ -15,8 +15,15 @@ use std::time::Duration;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tracing::Level;
 
-/// Every variable, its meaning and its default, as `--help` prints them.
-pub const HELP: &str = "  POSTBACK_DATABASE_URL          postgres URL or libpq keywords [required, unless POSTBACK_FIXED_REDIRECT]
+/// What `--help` prints: every variable, its meaning and its default.
+pub const HELP: &str = "\
+postback-proxy turns taps and postbacks into calls of the postback extension.
+
+Usage: postback-proxy [--help | --version]
+
+It is configured by environment variables:
+
+  POSTBACK_DATABASE_URL          postgres URL or libpq keywords [required, unless POSTBACK_FIXED_REDIRECT]
   POSTBACK_LISTEN                address and port for taps and postbacks [127.0.0.1:8080]
   POSTBACK_ADMIN_LISTEN          address and port for health and metrics [127.0.0.1:9090]
   POSTBACK_TRUSTED_PROXIES       addresses and CIDRs whose X-Forwarded-For counts [none]

@@ -9,20 +9,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: u8 = 64;
 
-const HELP: &str = "\
-postback-proxy turns taps and postbacks into calls of the postback extension.
-
-Usage: postback-proxy [--help | --version]
-
-It is configured by environment variables:
-
-";
-
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match arguments.iter().map(|argument| argument.to_str()).collect::<Vec<_>>()[..] {
         [] => {}
-        [Some("--help" | "-h")] => return say(&format!("{HELP}{}", config::HELP)),
+        [Some("--help" | "-h")] => return say(config::HELP),
         [Some("--version" | "-V")] => {
             return say(concat!("postback-proxy ", env!("CARGO_PKG_VERSION"), "\n"));
         }
