@@ -71,7 +71,7 @@ pub fn unavailable() -> Answer {
     answer
 }
 
-/// For a request whose body was not read to its end: the connection cannot be used again.
+/// For a request that was not read to its end or cannot be trusted to have one: the connection is not used again.
 pub fn closing(status: StatusCode, line: &'static str) -> Answer {
     let mut answer = plain(status, line);
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -9,9 +9,12 @@ use crate::error::Failure;
 use crate::metrics::{CallKind, Metrics};
 use crate::postback::{Postback, PostbackAnswer};
 use crate::redirect::{Tap, TapAnswer};
-use deadpool_postgres::{BuildError, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    BuildError, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use hyper::header::HeaderValue;
 use hyper::{StatusCode, body::Bytes};
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,6 +93,7 @@ impl Database {
                 }
                 return Ok(object);
             }
+            Ok(Err(PoolError::Backend(error))) => described(&error),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no connection within {} s", CALL_DEADLINE.as_secs()),
         };
@@ -148,11 +152,11 @@ impl Database {
     }
 }
 
-/// The server's message and SQLSTATE, or the driver's message.
+/// The server's message and SQLSTATE, or the driver's message with its cause.
 fn described(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => format!("{} (SQLSTATE {})", error.message(), error.code().code()),
-        None => error.to_string(),
+        None => error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
     }
 }
 

@@ -9,7 +9,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Our own lines from this level up, other crates' warnings and errors.
 pub fn start(level: Level) {
     let others = LevelFilter::WARN.min(LevelFilter::from_level(level));
-    let targets = Targets::new().with_default(others).with_target("postback_proxy", level);
+    let targets = Targets::new()
+        .with_default(others)
+        .with_target("postback_proxy", level)
+        // Tells of each lost connection on its own; `database.rs` says it once.
+        .with_target("deadpool.postgres", LevelFilter::OFF);
     let layer = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

@@ -69,24 +69,24 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("postback");
         let requests = Family::<Labels<2>, Counter>::default();
-        registry.register("requests", "Requests answered, by route and class of status.", requests.clone());
+        registry.register("requests", "Requests answered, by route and class of status", requests.clone());
         let visitors = Family::<Labels<1>, Counter>::default();
-        registry.register("clicks", "Clicks recorded, by class of visitor.", visitors.clone());
+        registry.register("clicks", "Clicks recorded, by class of visitor", visitors.clone());
         let verdicts = Family::<Labels<1>, Counter>::default();
-        registry.register("postbacks", "Postbacks recorded, by verdict.", verdicts.clone());
+        registry.register("postbacks", "Postbacks recorded, by verdict", verdicts.clone());
         let batch_sizes =
             Family::<Labels<1>, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 11)));
-        registry.register("batch_size", "Requests in one database call.", batch_sizes.clone());
+        registry.register("batch_size", "Requests in one database call", batch_sizes.clone());
         let call_seconds = Family::<Labels<1>, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.0005, 2.0, 15))
         });
-        registry.register("call_duration_seconds", "Time of one database call.", call_seconds.clone());
+        registry.register("call_duration_seconds", "Time of one database call", call_seconds.clone());
         let database_errors = Family::<Vec<(&'static str, String)>, Counter>::default();
-        registry.register("database_errors", "Database calls that failed, by SQLSTATE.", database_errors.clone());
+        registry.register("database_errors", "Database calls that failed, by SQLSTATE", database_errors.clone());
         let connections = Gauge::default();
-        registry.register("connections", "Client connections open.", connections.clone());
+        registry.register("connections", "Client connections open", connections.clone());
         let queues = Family::<Labels<1>, Gauge>::default();
-        registry.register("queue_depth", "Requests waiting for the database.", queues.clone());
+        registry.register("queue_depth", "Requests waiting for the database", queues.clone());
         Metrics {
             requests: ROUTES
                 .map(|route| CLASSES.map(|class| requests.get_or_create_owned(&[("route", route), ("status", class)]))),

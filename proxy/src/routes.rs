@@ -141,7 +141,9 @@ impl Routes {
 /// What no route shall see.
 fn refusal(request: &Request<Incoming>) -> Option<Answer> {
     if !host::is_acceptable(request.version(), request.headers()) {
-        return Some(answer::bad_request("the Host header is missing, repeated or malformed\n"));
+        // Whoever sent this may see request boundaries elsewhere than we do.
+        let reason = "the Host header is missing, repeated or malformed\n";
+        return Some(answer::closing(StatusCode::BAD_REQUEST, reason));
     }
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |target| target.as_str().len());
