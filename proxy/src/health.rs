@@ -67,7 +67,9 @@ impl Health {
 
     fn metrics(&self) -> Answer {
         let (clicks, postbacks) = match &self.routes.backend {
-            Backend::Recording { clicks, postbacks, .. } => (clicks.depth(), postbacks.depth()),
+            Backend::Recording { clicks, foreign_clicks, postbacks, .. } => {
+                (clicks.depth() + foreign_clicks.depth(), postbacks.depth())
+            }
             Backend::Fixed(_) => (0, 0),
         };
         let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

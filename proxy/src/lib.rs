@@ -45,6 +45,10 @@ const MAX_CONNECTIONS: usize = 20_000;
 /// File descriptors kept back for everything that is not a client.
 const RESERVED_DESCRIPTORS: usize = 256;
 
+/// Database connections for `/click`. Its batches take the database's careful path, one click at a time, so that taps of
+/// our own links do not wait in them.
+const FOREIGN_CONNECTIONS: usize = 1;
+
 const MAX_ADMIN_CONNECTIONS: usize = 64;
 
 /// The sockets, bound before anything else happens.
@@ -118,18 +122,21 @@ fn backend(
         Mode::FixedRedirect(location) => return Ok((Backend::Fixed(location.clone()), None)),
         Mode::Database(address) => address.as_ref().clone(),
     };
-    let connections = config.click_connections + config.postback_connections;
+    let connections = config.click_connections + FOREIGN_CONNECTIONS + config.postback_connections;
     let database = Database::new(address, connections, Arc::clone(metrics)).map_err(RunError::Pool)?;
     let database = Arc::new(database);
     let (limit, waiting, deadline) = (config.batch_limit, config.queue_limit, config.request_deadline);
     let calls = (0..config.click_connections).map(|_| RecordClicks::new(Arc::clone(&database))).collect();
     let (clicks, mut workers) = batch::start(calls, limit, waiting, deadline);
+    let calls = (0..FOREIGN_CONNECTIONS).map(|_| RecordClicks::new(Arc::clone(&database))).collect();
+    let (foreign_clicks, more) = batch::start(calls, limit, waiting, deadline);
+    workers.extend(more);
     let calls = (0..config.postback_connections).map(|_| ReceivePostbacks::new(Arc::clone(&database))).collect();
     let (postbacks, more) = batch::start(calls, limit, waiting, deadline);
     workers.extend(more);
     let upkeep = tokio::spawn(upkeep::keep_key(Arc::clone(&database), Arc::clone(key)));
     let maintenance = tokio::spawn(upkeep::maintain(Arc::clone(&database)));
-    let backend = Backend::Recording { clicks, postbacks, key: Arc::clone(key) };
+    let backend = Backend::Recording { clicks, foreign_clicks, postbacks, key: Arc::clone(key) };
     Ok((backend, Some(Recording { database, workers, upkeep, maintenance })))
 }
 

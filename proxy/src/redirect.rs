@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 use postback_core::click_id::{ClickId, ClickIdText, is_legal};
-use postback_core::query_string::{self, Parameter, is_unresolved_macro};
+use postback_core::query_string::{self, MAX_PARAMETERS, Parameter, is_unresolved_macro};
 use postback_core::short_code::{CodeKey, strip_glued};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -120,8 +120,9 @@ impl Tap {
         }
     }
 
-    pub fn user_agent(&self) -> Option<Cow<'_, str>> {
-        self.user_agent.as_ref().map(|value| text_of(value, MAX_USER_AGENT_LENGTH))
+    /// Empty when the request has none: that says something too, and NULL would say that nobody looked.
+    pub fn user_agent(&self) -> Cow<'_, str> {
+        self.user_agent.as_ref().map_or(Cow::Borrowed(""), |value| text_of(value, MAX_USER_AGENT_LENGTH))
     }
 
     pub fn method(&self) -> &'static str {
@@ -185,8 +186,11 @@ pub fn new_id(bucket: u16) -> ClickIdText {
 
 /// Reads `/click`. A click id or offer that cannot be one is kept among the subs: the tap goes on without it.
 fn campaign_of(uri: &Uri) -> Result<Campaign, &'static str> {
-    let parameters = query_string::parse(uri.query().unwrap_or_default().as_bytes())
-        .map_err(|_| "the query string cannot be read; percent-encode it as UTF-8\n")?;
+    // Parameter by parameter: one that cannot be read must not take the tap with it.
+    let query = uri.query().unwrap_or_default().as_bytes();
+    let readable =
+        query.split(|&byte| byte == b'&').take(MAX_PARAMETERS).filter_map(|one| query_string::parse(one).ok());
+    let parameters: Vec<Parameter> = readable.flatten().collect();
     let campaign = first_of(&parameters, ["campaign", "campaign_id"]).ok_or("the parameter campaign is missing\n")?;
     let campaign_id = positive(campaign).ok_or("the parameter campaign is not a positive whole number\n")?;
     let mut subs = Map::new();
@@ -283,6 +287,8 @@ mod tests {
             assert!(read(query).is_err(), "{query}");
         }
         assert!(read("campaign=9223372036854775808").is_err());
+        let unreadable = read("sub1=100%&campaign=456&sub2=%00&sub3=ok").unwrap();
+        assert_eq!((unreadable.campaign_id, unreadable.subs), (456, Some(serde_json::json!({"sub3": "ok"}))));
         assert_eq!(read("campaign=9223372036854775807").unwrap().campaign_id, i64::MAX);
     }
 

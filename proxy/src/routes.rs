@@ -44,7 +44,12 @@ pub struct Routes {
 /// What stands behind the routes.
 pub enum Backend {
     /// The database, through its queues.
-    Recording { clicks: Queue<Tap, TapAnswer>, postbacks: Queue<Postback, PostbackAnswer>, key: Arc<KnownKey> },
+    Recording {
+        clicks: Queue<Tap, TapAnswer>,
+        foreign_clicks: Queue<Tap, TapAnswer>,
+        postbacks: Queue<Postback, PostbackAnswer>,
+        key: Arc<KnownKey>,
+    },
     /// Load tests: every GET goes there, nothing is recorded.
     Fixed(HeaderValue),
 }
@@ -121,15 +126,15 @@ impl Routes {
         if let Some(allow) = route.refuses(request.method()) {
             return (label, answer::method_not_allowed(allow));
         }
-        let (clicks, postbacks, key) = match &self.backend {
-            Backend::Recording { clicks, postbacks, key } => (clicks, postbacks, key),
+        let (clicks, foreign_clicks, postbacks, key) = match &self.backend {
+            Backend::Recording { clicks, foreign_clicks, postbacks, key } => (clicks, foreign_clicks, postbacks, key),
             Backend::Fixed(location) => return (label, answer::redirect(location.clone())),
         };
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
         let (request, body) = request.into_parts();
         let answer = match route {
             Route::Page => self.page.answer(),
-            Route::Click => redirect::tap_campaign(clicks, client, request).await,
+            Route::Click => redirect::tap_campaign(foreign_clicks, client, request).await,
             Route::Postback => postback::receive(postbacks, client, self.body_deadline, request, body).await,
             Route::Code(length) => redirect::tap_code(clicks, key, client, length, request).await,
             Route::Unknown => answer::not_found(),
