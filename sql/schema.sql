@@ -1,6 +1,9 @@
 -- The two schemas and the types that tables and functions share.
 -- Plain CREATE SCHEMA: if somebody already made a schema of this name, the installation stops here.
 
+-- Names in this script mean what they say, whatever the search_path of whoever runs it.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 CREATE SCHEMA postback;
 COMMENT ON SCHEMA postback IS 'SMS affiliate attribution: the public tables, functions and views of postback.';
 
