@@ -3,6 +3,7 @@
 use crate::error::raise;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
 use pgrx::prelude::*;
+use postback_core::click_id::ClickId;
 use postback_core::short_code::{CodeKey, LinkId};
 use std::cell::RefCell;
 
@@ -41,6 +42,23 @@ fn encode_code(link_id: i64, key: &[u8]) -> String {
 #[pg_extern(sql = false)]
 fn decode_code(code: &str, key: &[u8]) -> Option<i64> {
     with_key(key, |key| key.decode(code).map(LinkId::to_bigint))
+}
+
+#[pg_extern(sql = false)]
+fn decode_codes(codes: Array<&str>, key: &[u8]) -> Vec<Option<i64>> {
+    with_key(key, |key| codes.iter().map(|code| key.decode(code?).map(LinkId::to_bigint)).collect())
+}
+
+/// An id is our own when it is a UUIDv7 in its link's bucket; without a link nothing is stored, so nothing is foreign.
+#[pg_extern(sql = false)]
+fn has_foreign_id(click_ids: Option<Array<&str>>, link_ids: Option<Array<i64>>) -> bool {
+    let (Some(click_ids), Some(link_ids)) = (click_ids, link_ids) else { return false };
+    click_ids.iter().zip(link_ids.iter()).any(|pair| match pair {
+        (Some(click_id), Some(link_id)) => {
+            ClickId::parse(click_id).is_none_or(|id| id.bucket() != LinkId::from_bigint(link_id).bucket())
+        }
+        _ => false,
+    })
 }
 
 fn with_key<T>(key: &[u8], work: impl FnOnce(&CodeKey) -> T) -> T {

@@ -21,12 +21,14 @@ DECLARE
     at CONSTANT timestamptz := coalesce(now, clock_timestamp());
     key CONSTANT bytea := postback.code_key();
     named text[] := codes;
+    link_ids bigint[];
     known text[] := '{}';
 BEGIN
     IF EXISTS (SELECT FROM postback.link_aliases) THEN
         named := _postback.resolve_aliases(codes, key);
     END IF;
-    IF campaign_ids IS NOT NULL OR offer_ids IS NOT NULL OR _postback.has_foreign_id(named, click_ids, key) THEN
+    link_ids := _postback.decode_codes(named, key);
+    IF campaign_ids IS NOT NULL OR offer_ids IS NOT NULL OR _postback.has_foreign_id(click_ids, link_ids) THEN
         RETURN QUERY SELECT * FROM _postback.record_foreign_clicks(
             named, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs, at);
         RETURN;
@@ -39,7 +41,7 @@ BEGIN
     WITH route AS MATERIALIZED (
         -- A batch has few sends: found once each, not once per tap.
         SELECT s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, o.url_template
-        FROM (SELECT DISTINCT _postback.decode_code(n.code, key) >> 40 AS send_id FROM unnest(named) AS n (code)) AS d
+        FROM (SELECT DISTINCT n.link_id >> 40 AS send_id FROM unnest(link_ids) AS n (link_id)) AS d
         JOIN postback.sends AS s ON s.send_id = d.send_id
         JOIN postback.offers AS o ON o.offer_id = s.offer_id
     ), hit AS MATERIALIZED (
@@ -49,10 +51,9 @@ BEGIN
                postback.classify_visitor(coalesce(h.method, 'GET'), h.purpose, h.user_agent) AS visitor,
                _postback.render_url(r.url_template, i.click_id, r.campaign_id, r.segment_id, r.variant_id, r.offer_id,
                    r.send_id, NULL) AS location
-        FROM unnest(named, click_ids, ip_addresses, user_agents, methods, purposes)
-             WITH ORDINALITY AS h (code, click_id, ip_address, user_agent, method, purpose, ordinal)
-        CROSS JOIN LATERAL (SELECT _postback.decode_code(h.code, key) AS link_id OFFSET 0) AS d
-        LEFT JOIN postback.links AS l ON l.link_id = d.link_id AND l.bucket = _postback.link_bucket(d.link_id)
+        FROM unnest(link_ids, click_ids, ip_addresses, user_agents, methods, purposes)
+             WITH ORDINALITY AS h (link_id, click_id, ip_address, user_agent, method, purpose, ordinal)
+        LEFT JOIN postback.links AS l ON l.link_id = h.link_id AND l.bucket = _postback.link_bucket(h.link_id)
         LEFT JOIN route AS r ON r.send_id = l.link_id >> 40
         CROSS JOIN LATERAL (
             SELECT coalesce(h.click_id, _postback.mint_click_id_in(l.bucket, at)) COLLATE "C" AS click_id) AS i
@@ -77,16 +78,9 @@ COMMENT ON FUNCTION postback.record_clicks(text[], text[], inet[], text[], text[
     'Elements with a code are our own links; without one they need a campaign or an offer. Idempotent by click id; '
     'replay => false skips the look for ids stored before and is for ids minted a moment ago.';
 
--- Whether some element needs the careful path: no code, or a click id that is not of our own making for that link.
-CREATE FUNCTION _postback.has_foreign_id(codes text[], click_ids text[], key bytea)
-RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN array_position(codes, NULL) IS NOT NULL OR EXISTS (
-        SELECT FROM unnest(codes, click_ids) AS h (code, click_id)
-        WHERE h.click_id IS NOT NULL
-          AND _postback.click_id_time_in(h.click_id, _postback.link_bucket(_postback.decode_code(h.code, key))) IS NULL);
-END
-$$;
+-- Whether some click id is not of our own making for its link: such an element needs the careful path.
+CREATE FUNCTION _postback.has_foreign_id(click_ids text[], link_ids bigint[])
+RETURNS boolean LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'has_foreign_id_wrapper';
 
 -- Vanity codes turned into the codes of their links; the others as they are.
 CREATE FUNCTION _postback.resolve_aliases(codes text[], key bytea)

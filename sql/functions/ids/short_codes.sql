@@ -14,6 +14,10 @@ RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'en
 CREATE FUNCTION _postback.decode_code(code text, key bytea)
 RETURNS bigint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'decode_code_wrapper';
 
+-- decode_code for a batch: one element each, in order.
+CREATE FUNCTION _postback.decode_codes(codes text[], key bytea)
+RETURNS bigint[] LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'decode_codes_wrapper';
+
 CREATE FUNCTION postback.code_key()
 RETURNS bytea LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
