@@ -33,9 +33,9 @@ $$;
 COMMENT ON FUNCTION postback.add_network(text, text, text, text, cidr[], text, boolean, text) IS
     'Adds a network from a preset and returns its network_id. Its postback URL is /postback/{slug}; the slug is the name in lower case with dashes.';
 
--- Accepts a name or a slug.
+-- Accepts a name or a slug. Volatile, so that it sees a network that the same statement has just added.
 CREATE FUNCTION _postback.network_id(network text)
-RETURNS integer LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     found_network integer;
