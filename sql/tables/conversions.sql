@@ -97,6 +97,10 @@ CREATE TRIGGER move_status BEFORE UPDATE ON postback.conversions
         OR NEW.currency IS DISTINCT FROM OLD.currency OR NEW.conversion_id IS DISTINCT FROM OLD.conversion_id
         OR NEW.bucket IS DISTINCT FROM OLD.bucket)
     EXECUTE FUNCTION _postback.move_status();
+CREATE TRIGGER keep_conversions BEFORE DELETE ON postback.conversions
+    FOR EACH ROW EXECUTE FUNCTION _postback.refuse_change();
+CREATE TRIGGER keep_conversions_whole BEFORE TRUNCATE ON postback.conversions
+    FOR EACH STATEMENT EXECUTE FUNCTION _postback.refuse_change();
 CREATE TRIGGER keep_ledger BEFORE UPDATE OR DELETE ON postback.conversion_events
     FOR EACH ROW EXECUTE FUNCTION _postback.refuse_change();
 CREATE TRIGGER keep_ledger_whole BEFORE TRUNCATE ON postback.conversion_events

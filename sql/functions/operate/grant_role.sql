@@ -30,6 +30,9 @@ BEGIN
             'postback.network_presets, postback.sends, postback.status_transitions TO %I', role);
     END IF;
     IF kind = 'admin' THEN
+        -- The CHECK of offers.url_template runs as whoever saves the offer.
+        EXECUTE format('GRANT USAGE ON SCHEMA _postback TO %I', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION _postback.check_url_template(text) TO %I', role);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
             'postback.networks, postback.link_aliases, postback.status_transitions TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '

@@ -13,7 +13,7 @@ DECLARE
 BEGIN
     IF to_regclass('_postback.settings') IS NOT NULL THEN
         RAISE EXCEPTION 'postback is already installed in this database' USING ERRCODE = 'duplicate_object',
-            HINT = 'After ALTER EXTENSION postback UPDATE it is postback.migrate() that brings the tables up to date.';
+            HINT = 'Once per database is enough. SELECT postback.version() tells which version it is.';
     END IF;
     IF EXISTS (
         SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace

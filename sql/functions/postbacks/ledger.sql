@@ -109,8 +109,8 @@ $$;
 CREATE FUNCTION _postback.refuse_change()
 RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION '% of the ledger is refused', lower(TG_OP) USING ERRCODE = 'PB203',
-        HINT = 'conversion_events is append-only: UPDATE postback.conversions, and the change becomes a new event.';
+    RAISE EXCEPTION '% of "%" is refused', lower(TG_OP), TG_TABLE_NAME USING ERRCODE = 'PB203',
+        HINT = 'Conversions stay and their ledger is append-only: UPDATE status or payout of postback.conversions, and the change becomes an event.';
 END
 $$;
 
@@ -135,6 +135,10 @@ BEGIN
             e.cause, e.asserted_status, e.asserted_payout, e.moved, e.status, e.payout_delta, e.currency, e.postback_id, e.actor),
             'the hash does not fit the row')) AS p (found, problem)
     WHERE p.found
+    UNION ALL
+    SELECT DISTINCT e.conversion_id, 0, 'the conversion of this ledger is gone'
+    FROM chained AS e
+    WHERE NOT EXISTS (SELECT FROM postback.conversions AS c WHERE c.conversion_id = e.conversion_id AND c.bucket = e.bucket)
     UNION ALL
     SELECT c.conversion_id, c.ledger_seq, p.problem
     FROM postback.conversions AS c

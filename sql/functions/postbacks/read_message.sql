@@ -88,7 +88,7 @@ DECLARE
     of_offer integer;
 BEGIN
     IF network IS NOT NULL THEN
-        RETURN (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = network);
+        RETURN (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = lower(network));
     END IF;
     SELECT n.network_id, n.parameters INTO fallback FROM postback.networks AS n WHERE n.slug = 'default';
     SELECT p.click_id INTO named_click
