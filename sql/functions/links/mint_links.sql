@@ -8,6 +8,9 @@ DECLARE
     prefix text;
     key CONSTANT bytea := postback.code_key();
 BEGIN
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION 'subscriber_ids is NULL' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     -- The row lock makes the counter unique: two calls for one send take turns.
     UPDATE postback.sends AS s SET messages = messages + wanted
     WHERE s.send_id = mint_links.send_id
@@ -15,9 +18,6 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'send % does not exist', mint_links.send_id USING ERRCODE = 'no_data_found',
             HINT = 'create_send() makes one and returns its id.';
-    END IF;
-    IF wanted IS NULL THEN
-        RAISE EXCEPTION 'subscriber_ids is NULL' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     PERFORM _postback.ensure_link_partition(mint_links.send_id);
 
