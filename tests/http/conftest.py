@@ -24,5 +24,7 @@ def start_proxy():
 def never_5xx(proxy):
     """For modules in which the database is well: nothing a client sends is answered 5xx."""
     yield
-    bad = [line for line in proxy.admin("/metrics").text.splitlines() if 'status="5xx"' in line and not line.endswith(" 0")]
+    bad = [
+        line for line in proxy.admin("/metrics").text.splitlines() if 'status="5xx"' in line and not line.endswith(" 0")
+    ]
     assert bad == []

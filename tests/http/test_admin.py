@@ -23,7 +23,9 @@ class Cluster:
 
     def connect(self, dbname="postgres"):
         found = dict(re.findall(r"(PG\w+)=(\S+)", self.run("env")))
-        return psycopg.connect(host=found["PGHOST"], port=found["PGPORT"], user=found["PGUSER"], dbname=dbname, autocommit=True)
+        return psycopg.connect(
+            host=found["PGHOST"], port=found["PGPORT"], user=found["PGUSER"], dbname=dbname, autocommit=True
+        )
 
 
 @pytest.fixture
@@ -34,8 +36,11 @@ def cluster():
     made.run("remove")
 
 
+LABEL = r'[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*"'
 SAMPLE = re.compile(
-    r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\.)*",?)*)\})? (?P<value>[-+0-9.eE]+|NaN|[-+]Inf)'
+    r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"
+    rf"(?:\{{(?P<labels>(?:{LABEL},?)*)\}})? "
+    r"(?P<value>[-+0-9.eE]+|NaN|[-+]Inf)"
 )
 
 
@@ -101,11 +106,20 @@ def test_admin_takes_only_get_and_head(proxy):
 def test_metrics_count_what_was_answered_and_recorded(proxy, campaign):
     for send, moved in [
         (lambda: proxy.get(f"/{campaign.codes[1001]}"), {("requests", "code", "3xx"): 1, ("clicks", "human"): 1}),
-        (lambda: exchange(proxy, request(f"/{campaign.codes[1001]}", "HEAD"), "HEAD"), {("requests", "code", "3xx"): 1, ("clicks", "head"): 1}),
+        (
+            lambda: exchange(proxy, request(f"/{campaign.codes[1001]}", "HEAD"), "HEAD"),
+            {("requests", "code", "3xx"): 1, ("clicks", "head"): 1},
+        ),
         (lambda: proxy.get("/AAAAAAAAAAA"), {("requests", "code", "4xx"): 1}),
         (lambda: proxy.get("/click?campaign=456"), {("requests", "click", "3xx"): 1, ("clicks", "human"): 1}),
-        (lambda: proxy.get("/postback?click_id=unknown"), {("requests", "postback", "2xx"): 1, ("postbacks", "unmatched"): 1}),
-        (lambda: proxy.get("/postback/unknown?click_id=a"), {("requests", "postback", "4xx"): 1, ("postbacks", "unauthenticated"): 1}),
+        (
+            lambda: proxy.get("/postback?click_id=unknown"),
+            {("requests", "postback", "2xx"): 1, ("postbacks", "unmatched"): 1},
+        ),
+        (
+            lambda: proxy.get("/postback/unknown?click_id=a"),
+            {("requests", "postback", "4xx"): 1, ("postbacks", "unauthenticated"): 1},
+        ),
         (lambda: proxy.get("/"), {("requests", "page", "2xx"): 1}),
         (lambda: proxy.get("/x/y/z"), {("requests", "other", "4xx"): 1}),
     ]:

@@ -61,7 +61,18 @@ def test_foreign_click_id_of_64_characters_is_kept(proxy, elsewhere, stored):
 
 @pytest.mark.parametrize(
     "given",
-    ["x" * 65, "{click_id}", "##CLICKID##", "[click_id]", "a b", "a/b", "\u00e9", "a\x01", "' OR 1=1", "a\r\nSet-Cookie: x=y"],
+    [
+        "x" * 65,
+        "{click_id}",
+        "##CLICKID##",
+        "[click_id]",
+        "a b",
+        "a/b",
+        "\u00e9",
+        "a\x01",
+        "' OR 1=1",
+        "a\r\nSet-Cookie: x=y",
+    ],
 )
 def test_illegal_click_id_is_replaced_by_our_own_and_kept_aside(proxy, elsewhere, stored, given):
     answer = proxy.get(f"/click?campaign=900&click_id={quote(given, safe='')}")
@@ -78,8 +89,27 @@ def test_without_click_id_one_is_minted(proxy, elsewhere, stored):
 
 @pytest.mark.parametrize(
     "value",
-    ["plain", "a&s2=evil", "a#f", "a\r\nSet-Cookie: x=y", "../..", "..", ".", "//evil.example", "{click_id}", "a=b;c", "%41",
-     "http://evil.example/", "\u4f60\u597d \U0001f600", "a+b", "'\"<script>", "\\", "@evil.example", "x" * 256, "\t\x7f"],
+    [
+        "plain",
+        "a&s2=evil",
+        "a#f",
+        "a\r\nSet-Cookie: x=y",
+        "../..",
+        "..",
+        ".",
+        "//evil.example",
+        "{click_id}",
+        "a=b;c",
+        "%41",
+        "http://evil.example/",
+        "\u4f60\u597d \U0001f600",
+        "a+b",
+        "'\"<script>",
+        "\\",
+        "@evil.example",
+        "x" * 256,
+        "\t\x7f",
+    ],
 )
 def test_sub_stays_inside_its_place_in_the_url(proxy, elsewhere, stored, value):
     answer = proxy.get(f"/click?campaign=900&sub1={quote(value, safe='')}")
@@ -105,12 +135,14 @@ def test_all_ten_subs_are_stored_and_an_eleventh_is_not(proxy, elsewhere, stored
 
 
 def test_long_sub_is_cut_between_characters(proxy, elsewhere, stored):
-    found = parameters(proxy.get(f"/click?campaign=900&sub2={quote(chr(0xe9) * 600)}"))
-    assert found["s2"] == chr(0xe9) * 128
+    found = parameters(proxy.get(f"/click?campaign=900&sub2={quote(chr(0xE9) * 600)}"))
+    assert found["s2"] == chr(0xE9) * 128
 
 
 def test_inbound_parameters_cannot_override_ours(proxy, elsewhere):
-    answer = proxy.get("/click?campaign=900&cid=attacker&fixed=2&s1=attacker&utm_source=x&offer_id=900&url=https://evil.example")
+    answer = proxy.get(
+        "/click?campaign=900&cid=attacker&fixed=2&s1=attacker&utm_source=x&offer_id=900&url=https://evil.example"
+    )
     found = parse_qsl(urlsplit(answer.location).query, keep_blank_values=True)
     assert [name for name, _ in found] == ["cid", "s1", "s2", "s10", "fixed"]
     assert "attacker" not in answer.location and "evil" not in answer.location
@@ -132,8 +164,21 @@ def test_offer_that_cannot_be_one_leaves_the_tap_its_campaign(proxy, elsewhere, 
 
 @pytest.mark.parametrize(
     "query",
-    ["", "?", "?click_id=a1", "?campaign=", "?campaign=abc", "?campaign=-1", "?campaign=0", "?campaign=9223372036854775808",
-     "?campaign={campaign}", "?campaign=1e3", "?campaign=4%005", "?campaign=%ff", "?CAMPAIGN=900"],
+    [
+        "",
+        "?",
+        "?click_id=a1",
+        "?campaign=",
+        "?campaign=abc",
+        "?campaign=-1",
+        "?campaign=0",
+        "?campaign=9223372036854775808",
+        "?campaign={campaign}",
+        "?campaign=1e3",
+        "?campaign=4%005",
+        "?campaign=%ff",
+        "?CAMPAIGN=900",
+    ],
 )
 def test_click_without_a_campaign_is_a_clear_400(proxy, elsewhere, query):
     answer = exchange(proxy, request(f"/click{query}"))

@@ -20,7 +20,12 @@ def signature(query, secret=SECRET):
 @pytest.fixture(scope="module")
 def networks(database, campaign):
     """One network per kind of check, and one with two of them."""
-    for name, kinds in {"signed": ["hmac"], "tokened": ["token"], "pathed": ["path_token"], "both": ["hmac", "token"]}.items():
+    for name, kinds in {
+        "signed": ["hmac"],
+        "tokened": ["token"],
+        "pathed": ["path_token"],
+        "both": ["hmac", "token"],
+    }.items():
         database.execute("SELECT postback.add_network(%s)", [name])
         for kind in kinds:
             secret = SECRET if kind == "hmac" else TOKEN
@@ -86,8 +91,10 @@ def test_one_changed_character_in_a_signed_parameter_is_refused(proxy, networks,
             continue
         letters = string.digits if query[at].isdigit() else string.ascii_lowercase
         other = letters[(letters.find(query[at]) + 1) % len(letters)]
-        refused(lambda: exchange(proxy, request(f"/postback/signed?{query[:at]}{other}{query[at + 1:]}&sig={sig}")))
-    message = refused(lambda: exchange(proxy, request("/postback/signed?" + signed[:-1] + ("0" if sig[-1] != "0" else "1"))))
+        refused(lambda: exchange(proxy, request(f"/postback/signed?{query[:at]}{other}{query[at + 1 :]}&sig={sig}")))
+    message = refused(
+        lambda: exchange(proxy, request("/postback/signed?" + signed[:-1] + ("0" if sig[-1] != "0" else "1")))
+    )
     assert message["checks"] == ["hmac:refused"]
 
 
@@ -144,7 +151,10 @@ def test_rotation_accepts_both_secrets_until_one_is_revoked(proxy, networks, dat
     for secret in (older, newer):
         database.execute("SELECT postback.add_network_secret('rotating', 'hmac', %s)", [secret])
     query = f"click_id={click_id}&transaction_id=rotating"
-    send = lambda secret: exchange(proxy, request(f"/postback/rotating?{query}&sig={signature(query, secret)}"))
+
+    def send(secret):
+        return exchange(proxy, request(f"/postback/rotating?{query}&sig={signature(query, secret)}"))
+
     assert [send(older).status, send(newer).status] == [200, 200]
     database.execute("SELECT postback.revoke_network_secrets('rotating', 'hmac', except_newest => 1)")
     refused(lambda: send(older))
@@ -162,7 +172,15 @@ def test_token_parameter_is_checked_and_masked(proxy, networks, click_id, refuse
     body = f'{{"click_id": "{click_id}", "token": "{TOKEN}"}}'.encode()
     assert proxy.post("/postback/tokened", body, "application/json").status == 200
     assert TOKEN.encode() not in bytes(last()["body"])
-    for bad in ("", "&token=", f"&token={TOKEN[:-1]}", f"&token={TOKEN}x", f"&token={TOKEN.lower()}", f"&token={TOKEN}%00", "&token={token}"):
+    for bad in (
+        "",
+        "&token=",
+        f"&token={TOKEN[:-1]}",
+        f"&token={TOKEN}x",
+        f"&token={TOKEN.lower()}",
+        f"&token={TOKEN}%00",
+        "&token={token}",
+    ):
         stored = refused(lambda: exchange(proxy, request(f"/postback/tokened?{query}{bad}")))
         assert TOKEN.lower().encode() not in bytes(stored["query"]).lower()
 
@@ -171,7 +189,16 @@ def test_path_token_is_checked_and_masked(proxy, networks, click_id, refused, la
     query = f"click_id={click_id}&payout=1.00&transaction_id=path"
     assert proxy.get(f"/postback/pathed/{TOKEN}?{query}").status == 200
     assert last()["path"] == "/postback/pathed/***"
-    for path in ("", f"/{TOKEN[:-1]}", f"/{TOKEN}x", f"/{TOKEN.lower()}", "/" + TOKEN.replace(".", "%2E"), "/%00", "/***", "/a%20secret"):
+    for path in (
+        "",
+        f"/{TOKEN[:-1]}",
+        f"/{TOKEN}x",
+        f"/{TOKEN.lower()}",
+        "/" + TOKEN.replace(".", "%2E"),
+        "/%00",
+        "/***",
+        "/a%20secret",
+    ):
         stored = refused(lambda: exchange(proxy, request(f"/postback/pathed{path}?{query}")))
         assert TOKEN[:-1] not in stored["path"]
 
@@ -197,7 +224,9 @@ def test_source_address_is_checked(proxy, networks, click_id, refused, last):
         assert (stored["checks"], str(stored["source_ip"])) == (["cidr:refused"], "127.0.0.1")
 
 
-@pytest.mark.parametrize("path", ["/postback/unknown", "/postback/unknown/token", "/postback/SIGNED", "/postback/signed."])
+@pytest.mark.parametrize(
+    "path", ["/postback/unknown", "/postback/unknown/token", "/postback/SIGNED", "/postback/signed."]
+)
 def test_unknown_network_is_refused_and_stored(proxy, networks, refused, path):
     stored = refused(lambda: exchange(proxy, request(f"{path}?click_id=a&transaction_id=u&token=12345678")))
     assert stored["network_id"] is None
@@ -207,7 +236,9 @@ def test_unknown_network_is_refused_and_stored(proxy, networks, refused, path):
 
 def test_offer_of_a_guarded_network_cannot_be_converted_through_an_open_door(proxy, networks, database, refused):
     signed = database.execute("SELECT network_id FROM postback.networks WHERE slug = 'signed'").fetchone()[0]
-    database.execute("SELECT postback.add_offer('Guarded', 'https://g.example/?c={click_id}', offer_id => 555, network => 'signed')")
+    database.execute(
+        "SELECT postback.add_offer('Guarded', 'https://g.example/?c={click_id}', offer_id => 555, network => 'signed')"
+    )
     click_id = proxy.get("/click?campaign=1&offer=555").location.split("c=")[1]
     query = f"click_id={click_id}&payout=9.00&transaction_id=guarded"
     for path in ("/postback", "/postback/default", "/postback/here"):

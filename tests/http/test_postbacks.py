@@ -49,7 +49,9 @@ def report(proxy, last):
 
 
 def conversions_of(database, transaction):
-    rows = database.execute("SELECT status::text, payout::text FROM postback.conversions WHERE transaction_id = %s", [transaction])
+    rows = database.execute(
+        "SELECT status::text, payout::text FROM postback.conversions WHERE transaction_id = %s", [transaction]
+    )
     return rows.fetchall()
 
 
@@ -58,7 +60,9 @@ def test_parameters_may_come_in_query_form_or_json(proxy, campaign, database, la
         lambda fields: proxy.get("/postback?" + urlencode(fields)),
         lambda fields: proxy.post("/postback", urlencode(fields).encode()),
         lambda fields: proxy.post("/postback", json.dumps(fields).encode(), "application/json; charset=utf-8"),
-        lambda fields: proxy.post("/postback", json.dumps(fields | {"payout": 12.50}).encode(), "application/vnd.acme+json"),
+        lambda fields: proxy.post(
+            "/postback", json.dumps(fields | {"payout": 12.50}).encode(), "application/vnd.acme+json"
+        ),
         lambda fields: proxy.post("/postback?" + urlencode(fields), b""),
         lambda fields: proxy.post("/postback?click_id=" + fields.pop("click_id"), urlencode(fields).encode()),
         lambda fields: proxy.post("/postback", urlencode(fields).encode(), "text/plain"),
@@ -76,7 +80,12 @@ def test_raw_bytes_and_source_are_kept(proxy, click_id, last):
     query = f"click_id={click_id}&payout=1.00&transaction_id={next(fresh)}&x=%41+b&&y"
     proxy.get(f"/postback?{query}")
     stored = last()
-    assert (bytes(stored["query"]), stored["body"], stored["method"], stored["path"]) == (query.encode(), None, "GET", "/postback")
+    assert (bytes(stored["query"]), stored["body"], stored["method"], stored["path"]) == (
+        query.encode(),
+        None,
+        "GET",
+        "/postback",
+    )
     assert str(stored["source_ip"]) == "127.0.0.1"
     body = b'{"click_id": "unknown", "nested": [1, {"a": null}], "big": 1e400}'
     proxy.post("/postback?from=test", body, "application/json")
@@ -86,7 +95,10 @@ def test_raw_bytes_and_source_are_kept(proxy, click_id, last):
 
 
 def test_networks_have_names_parameters_and_answers_of_their_own(proxy, campaign, database, last):
-    database.execute("SELECT postback.add_network('Acme Tune', 'tune'), postback.add_network('Ever', 'everflow', answer_body => 'success=1')")
+    database.execute(
+        "SELECT postback.add_network('Acme Tune', 'tune'), "
+        "postback.add_network('Ever', 'everflow', answer_body => 'success=1')"
+    )
     for path, query, heard in (
         ("acme-tune", "aff_click_id={}&payout=2.00&offer_id=789&transaction_id=t-1&goal_id=1", "OK"),
         ("ever", "sub1={}&payout_amount=3.00&transaction_id=e-1&event_id=0&currency=USD", "success=1"),
@@ -108,8 +120,10 @@ def test_status_history_moves_the_money_there_and_back(report, click_id, databas
     assert report(status="Chargeback", **says) == "updated"
     assert conversions_of(database, transaction) == [("reversed", "0")]
     deltas = database.execute(
-        "SELECT e.status::text, e.payout_delta::text FROM postback.conversion_events AS e JOIN postback.conversions AS c "
-        "USING (conversion_id, bucket) WHERE c.transaction_id = %s ORDER BY e.seq", [transaction]).fetchall()
+        "SELECT e.status::text, e.payout_delta::text FROM postback.conversion_events AS e "
+        "JOIN postback.conversions AS c USING (conversion_id, bucket) WHERE c.transaction_id = %s ORDER BY e.seq",
+        [transaction],
+    ).fetchall()
     assert deltas == [("pending", "12.50"), ("approved", "0.00"), ("reversed", "-12.50")]
 
 
@@ -132,7 +146,8 @@ def test_every_verdict_that_is_stored_is_answered_200(report, proxy, campaign, c
     assert report(click_id="{aff_click_id}", transaction_id=next(fresh)) == "unmatched"
     database.execute(
         "INSERT INTO postback.clicks (click_id, campaign_id, offer_id, subscriber_id, clicked_at) "
-        "VALUES ('last-month', 456, 789, 1001, clock_timestamp() - interval '8 days')")
+        "VALUES ('last-month', 456, 789, 1001, clock_timestamp() - interval '8 days')"
+    )
     assert report(click_id="last-month", transaction_id=next(fresh)) == "outside_window"
 
 
@@ -146,12 +161,41 @@ def test_plain_decimal_is_an_amount_exactly(report, click_id, database, payout):
 
 @pytest.mark.parametrize(
     "payout",
-    ["1e3", "1,250.00", "12,50", " 12", "12 ", "-5", "+5", "", "NaN", "Infinity", "-Infinity", "0x10", "{payout}", "##PAYOUT##",
-     "9" * 400, "9" * 16, "\u0661\u0662", "\uff11\uff12", ".5", "5.", ".", "1.2.3", "$5", "5 USD", "1_000", "12\u00a0", "0" * 400],
+    [
+        "1e3",
+        "1,250.00",
+        "12,50",
+        " 12",
+        "12 ",
+        "-5",
+        "+5",
+        "",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "0x10",
+        "{payout}",
+        "##PAYOUT##",
+        "9" * 400,
+        "9" * 16,
+        "\u0661\u0662",
+        "\uff11\uff12",
+        ".5",
+        "5.",
+        ".",
+        "1.2.3",
+        "$5",
+        "5 USD",
+        "1_000",
+        "12\u00a0",
+        "0" * 400,
+    ],
 )
 def test_bad_payout_is_kept_and_pays_nothing(proxy, click_id, database, last, payout):
     transaction = next(fresh)
-    answer = proxy.get("/postback?" + urlencode({"click_id": click_id, "payout": payout, "transaction_id": transaction}))
+    answer = proxy.get(
+        "/postback?" + urlencode({"click_id": click_id, "payout": payout, "transaction_id": transaction})
+    )
     assert (answer.status, answer.text) == (200, "OK")
     stored = last()
     assert (stored["verdict"], stored["transaction_id"], stored["payout"]) == ("malformed", transaction, None)
@@ -167,8 +211,15 @@ def test_currency_is_upper_cased_or_refused(report, click_id):
 
 
 def test_message_without_any_id_is_400_and_stored(proxy, stored_count, last):
-    for query in ("", "?", "?payout=12.50", "?click_id=&transaction_id=", "?click_id={click_id}&transaction_id={transaction_id}",
-                  "?Click_Id=x", "?;click_id=a"):
+    for query in (
+        "",
+        "?",
+        "?payout=12.50",
+        "?click_id=&transaction_id=",
+        "?click_id={click_id}&transaction_id={transaction_id}",
+        "?Click_Id=x",
+        "?;click_id=a",
+    ):
         before = stored_count()
         answer = exchange(proxy, request(f"/postback{query}"))
         assert answer.status == 400, query
@@ -191,7 +242,10 @@ def test_query_that_cannot_be_read_is_400_and_stored(proxy, stored_count, last, 
         assert bad.encode() in bytes(stored["query"] or stored["body"])
 
 
-@pytest.mark.parametrize("body", [b"[1]", b"{", b'"click_id"', b"null", b'{"click_id": "a\\u0000"}', b"\xff\xfe{}", b"{" * 5000, b'{"a":' * 9000])
+@pytest.mark.parametrize(
+    "body",
+    [b"[1]", b"{", b'"click_id"', b"null", b'{"click_id": "a\\u0000"}', b"\xff\xfe{}", b"{" * 5000, b'{"a":' * 9000],
+)
 def test_json_that_cannot_be_read_is_400_and_stored(proxy, stored_count, last, body):
     before = stored_count()
     assert proxy.post("/postback", body, "application/json").status == 400
@@ -211,7 +265,15 @@ def test_parameter_given_twice_with_two_values_is_not_guessed(report, proxy, cli
 
 
 def test_values_of_any_characters_are_kept_as_text(report, click_id, database):
-    for transaction in ("\u4f60\u597d", "a&b=c", "x'; DROP TABLE postback.clicks; --", "{\"a\": 1}", "a,b{c}", "\\N", "%s$1"):
+    for transaction in (
+        "\u4f60\u597d",
+        "a&b=c",
+        "x'; DROP TABLE postback.clicks; --",
+        '{"a": 1}',
+        "a,b{c}",
+        "\\N",
+        "%s$1",
+    ):
         assert report(click_id=click_id, payout="1.00", transaction_id=transaction) == "accepted"
         assert len(conversions_of(database, transaction)) == 1
 
@@ -228,7 +290,11 @@ def test_body_up_to_the_limit_is_taken_and_one_byte_more_is_413(proxy, stored_co
         request("/postback", "POST", headers=[("Transfer-Encoding", "chunked")]) + chunked,
     ):
         answer = exchange(proxy, data)
-        assert (answer.status, answer.headers["cache-control"], answer.headers["connection"]) == (413, "no-store", "close")
+        assert (answer.status, answer.headers["cache-control"], answer.headers["connection"]) == (
+            413,
+            "no-store",
+            "close",
+        )
     assert stored_count() == before
 
 
@@ -256,7 +322,9 @@ def test_fifty_identical_postbacks_at_once_are_one_conversion(proxy, click_id, d
     assert {(answer.status, answer.text) for answer in answers} == {(200, "OK")}
     assert conversions_of(database, transaction) == [("approved", "12.50")]
     verdicts = database.execute(
-        "SELECT verdict::text, count(*) FROM postback.postbacks WHERE transaction_id = %s GROUP BY verdict", [transaction])
+        "SELECT verdict::text, count(*) FROM postback.postbacks WHERE transaction_id = %s GROUP BY verdict",
+        [transaction],
+    )
     assert dict(verdicts.fetchall()) == {"accepted": 1, "duplicate": 49}
 
 
@@ -268,8 +336,20 @@ def test_postback_before_its_click_is_matched_when_the_click_comes(proxy, report
     assert conversions_of(database, transaction) == [("approved", "4.00")]
 
 
-@pytest.mark.parametrize("path", ["/postback/", "/postback//default", "/postback/default/", "/postback/a/b/c", "/postback/%2e%2e",
-                                  "/postback/..", "/Postback", "/postback/" + "a" * 65, "/postback/a%20b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/postback/",
+        "/postback//default",
+        "/postback/default/",
+        "/postback/a/b/c",
+        "/postback/%2e%2e",
+        "/postback/..",
+        "/Postback",
+        "/postback/" + "a" * 65,
+        "/postback/a%20b",
+    ],
+)
 def test_paths_beside_the_three_forms_get_the_uniform_404(proxy, stored_count, path):
     before = stored_count()
     answer = exchange(proxy, request(path + "?click_id=a"))

@@ -114,7 +114,18 @@ def not_found_answers(proxy, campaign):
         + [code[:-1], code[:5], code[:1], code + "a", code + code, code[::-1], code.swapcase(), code.lower()]
         + ["AAAAAAAAAAA", "a", "a" * 64, "a" * 65, "nosuchalias", "ZZZZZZZZZZZ", "zzzzzzzzzzz"]
         + ["caf%C3%A9", "%2e%2e", "%2F", "%00", "%", "%zz", "%0d%0aX:y", f"%{ord(code[0]):02X}{code[1:]}", f"{code}%2e"]
-        + [f"{code}/", f"{code}/x", f"/{code}", f"x/../{code}", "favicon.ico", "robots.txt", ".well-known/acme", "..", ".", ")"]
+        + [
+            f"{code}/",
+            f"{code}/x",
+            f"/{code}",
+            f"x/../{code}",
+            "favicon.ico",
+            "robots.txt",
+            ".well-known/acme",
+            "..",
+            ".",
+            ")",
+        ]
         + ["click/", "clicks", "Click", "postback/", "postbacks", "healthz", "readyz", "metrics", "domains/a.example"]
         + ["a;b", "a'b--", "a%27%20OR%201=1", "a=b", "~a", "$", "*", "@", "a:b", f"{code};x"]
     )
@@ -148,7 +159,9 @@ def test_raw_unicode_in_a_path_leads_nowhere(proxy, target):
 
 def test_alias_leads_where_its_link_leads_and_case_counts(proxy, campaign, click, database):
     link_id = database.execute("SELECT link_id FROM postback.links WHERE subscriber_id = 1002").fetchone()[0]
-    database.execute("INSERT INTO postback.link_aliases VALUES ('Spring-Sale_26', %s), ('abcdefghijk', %s)", [link_id] * 2)
+    database.execute(
+        "INSERT INTO postback.link_aliases VALUES ('Spring-Sale_26', %s), ('abcdefghijk', %s)", [link_id] * 2
+    )
     for alias in ("Spring-Sale_26", "Spring-Sale_26.", "abcdefghijk"):
         assert click(proxy.get(f"/{alias}"))["subscriber_id"] == 1002, alias
     for other in ("spring-sale_26", "Spring-Sale_2", "Abcdefghijk"):
@@ -183,7 +196,7 @@ def test_user_agent_of_any_bytes_is_stored_as_text(proxy, campaign, click):
     for agent, text in [
         (b"a\xff\xfe'\"\\\tb", "a\ufffd\ufffd'\"\\\tb"),
         ("\u00e9".encode() * 600, "\u00e9" * 512),
-        (b"{},NULL,\"x\"", '{},NULL,"x"'),
+        (b'{},NULL,"x"', '{},NULL,"x"'),
         (b"$1; DROP TABLE postback.clicks; --", "$1; DROP TABLE postback.clicks; --"),
     ]:
         assert click(exchange(proxy, line + agent + b"\r\n\r\n"))["user_agent"] == text
