@@ -2,6 +2,8 @@
 
 import collections
 import concurrent.futures
+import os
+import resource
 import signal
 import time
 
@@ -35,6 +37,12 @@ def stored_clicks(database):
         "SELECT click_id, split_part(user_agent, 'Gecko/', 2)::bigint FROM postback.clicks"
     ).fetchall()
     return collections.Counter(number for _, number in rows), {click_id for click_id, _ in rows}
+
+
+def calls_that_failed(proxy):
+    """How many database calls failed: without any, a test of lost connections has tested nothing."""
+    lines = proxy.admin("/metrics").text.splitlines()
+    return sum(int(line.split()[-1]) for line in lines if line.startswith("postback_database_errors_total"))
 
 
 def check_clicks(load, database):
@@ -99,6 +107,7 @@ def test_killed_backends_under_load_lose_and_double_no_click(start_proxy, place)
     load.end()
     assert load.statuses <= {302, 503}
     assert load.unknown == set()
+    assert calls_that_failed(proxy) > 0
     check_clicks(load, place)
 
 
@@ -118,6 +127,7 @@ def test_killed_backends_under_load_lose_and_double_no_postback(start_proxy, pla
     wait_until(load.has_answered(len(load.answered) + 100), "postbacks are recorded again")
     load.end()
     assert load.statuses <= {200, 503}
+    assert calls_that_failed(proxy) > 0
     messages = collections.Counter(
         row[0] for row in place.execute("SELECT transaction_id::bigint FROM postback.postbacks")
     )
@@ -181,6 +191,34 @@ def test_request_is_503_at_its_deadline_while_the_database_hangs(start_proxy, pl
             assert (answer.status, answer.headers["cache-control"]) == (503, "no-store")
             assert answer.headers["retry-after"]
     wait_until(lambda: proxy.get(f"/{place.campaign.codes[1001]}").status == 302, "taps are recorded again")
+
+
+def test_tap_whose_client_has_hung_up_is_recorded_all_the_same(start_proxy, place):
+    proxy = start_proxy(database_url(place))
+    count = "SELECT count(*) FROM postback.clicks"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with connect(place.info.dbname) as other, other.transaction():
+        other.execute("LOCK TABLE postback.clicks IN ACCESS EXCLUSIVE MODE")
+        with wire.connect(proxy) as client:
+            client.sendall(wire.request(f"/{place.campaign.codes[1001]}"))
+            wait_until(lambda: place.execute(waiting).fetchone()[0] > 0, "the tap waits for the lock")
+    wait_until(lambda: place.execute(count).fetchone()[0] == 1, "the tap is stored")
+
+
+def test_want_of_file_descriptors_is_survived(start_proxy, place):
+    proxy = start_proxy(database_url(place))
+    assert proxy.get(f"/{place.campaign.codes[1001]}").status == 302
+    used = len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (used + 20, used + 20))
+    crowd = [wire.connect(proxy) for _ in range(60)]
+    wait_until(lambda: "cannot be accepted" in proxy.log, "the want is told")
+    # Those who are in are served.
+    crowd[0].sendall(wire.request(f"/{place.campaign.codes[1001]}"))
+    assert wire.answers(wire.read_all(crowd[0]))[0].status == 302
+    for client in crowd:
+        client.close()
+    wait_until(lambda: proxy.get(f"/{place.campaign.codes[1001]}").status == 302, "everybody is served again")
+    assert proxy.log.count("cannot be accepted") < 100
 
 
 def test_serializable_default_changes_nothing(start_proxy, place):

@@ -185,6 +185,23 @@ def test_token_parameter_is_checked_and_masked(proxy, networks, click_id, refuse
         assert TOKEN.lower().encode() not in bytes(stored["query"]).lower()
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (f'{{"token": "{TOKEN}", "click_id": ', "application/json"),
+        (f'[{{"token": "{TOKEN}"}}]', "application/json"),
+        (f'{{"a": {{"token": "{TOKEN}"}}}}', "application/json"),
+        (f'{{"Token": "{TOKEN}"}}', "application/json"),
+        (f'{{"token": "{TOKEN}"}}', "text/plain"),
+        (f"token={TOKEN}&x=%zz", "application/x-www-form-urlencoded"),
+        (f"token={TOKEN}", "application/json"),
+    ],
+)
+def test_token_is_masked_in_a_body_that_cannot_be_read_too(proxy, networks, refused, body, content_type):
+    stored = refused(lambda: proxy.post("/postback/tokened", body.encode(), content_type))
+    assert TOKEN.encode() not in bytes(stored["body"])
+
+
 def test_path_token_is_checked_and_masked(proxy, networks, click_id, refused, last):
     query = f"click_id={click_id}&payout=1.00&transaction_id=path"
     assert proxy.get(f"/postback/pathed/{TOKEN}?{query}").status == 200
