@@ -53,7 +53,7 @@ FROM unnest(ARRAY['infinity', '-infinity', '1969-12-31 23:59:59+00', '12000-01-0
 -- Which texts may be ids.
 SELECT ok(postback.is_legal_click_id(t), format('"%s" can be a click id', t))
 FROM unnest(ARRAY['a', 'a1b2c3', 'A-Z_a-z.0-9~', repeat('x', 64), '-', '..', '2f0c0f86-9d5a-4a6e-8e40-0e4a2d1f3c55']) AS t;
-SELECT ok(NOT postback.is_legal_click_id(t), format('"%s" cannot be a click id', left(t, 70)))
+SELECT ok(NOT postback.is_legal_click_id(t), format('%s cannot be a click id', to_json(left(t, 70))))
 FROM unnest(ARRAY['', repeat('x', 65), 'a b', 'a/b', 'a%20b', 'a+b', 'a&b=c', 'ä', E'a\n', '{click_id}', 'a''b', repeat('x', 100000)]) AS t;
 
 -- Short codes.

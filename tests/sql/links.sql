@@ -10,7 +10,7 @@ SELECT throws_ok('SELECT postback.create_send(457, base_url => ''https://s.examp
     'a send needs an offer');
 SELECT throws_ok('SELECT postback.create_send(456)', '22004', 'send of campaign 456 has no base URL for its links', 'a send needs a base URL');
 SELECT throws_ok('SELECT postback.create_send(456, 111, base_url => ''https://s.example.com'')', '23503', NULL, 'the offer must exist');
-SELECT throws_ok(format('SELECT postback.create_send(456, base_url => %L)', url), '23514', NULL, format('base URL "%s" is refused', url))
+SELECT throws_ok(format('SELECT postback.create_send(456, base_url => %L)', url), '23514', NULL, format('base URL %s is refused', to_json(url)))
 FROM unnest(ARRAY['s.example.com', 'ftp://s.example.com', 'javascript:alert(1)', 'https://', 'https://s.example.com?x=', 'https://s.example.com/#a',
     'https://s example.com', E'https://s.example.com\n']) AS url;
 SELECT throws_ok('SELECT postback.create_send(456, base_url => ''https://s.example.com'', cost_per_message => -0.01)', '23514', NULL,
