@@ -43,7 +43,7 @@ BEGIN
     END IF;
 
     SELECT o.network_id, o.click_window, o.payout INTO offer FROM postback.offers AS o WHERE o.offer_id = click.offer_id;
-    IF offer.network_id <> m.network_id AND _postback.is_guarded(offer.network_id) THEN
+    IF coalesce(offer.network_id, m.network_id) <> m.network_id AND _postback.is_guarded(offer.network_id) THEN
         RETURN ROW('unauthenticated', 'the click''s offer belongs to another network, whose checks this message did not pass', NULL, NULL)::_postback.outcome;
     END IF;
     IF happened_at - click.clicked_at > coalesce(offer.click_window, interval '7 days') THEN

@@ -41,7 +41,9 @@ BEGIN
     END IF;
     m.network_id := net.network_id;
     m.query := _postback.mask_tokens(query, NULL, net.parameters);
-    m.body := _postback.mask_tokens(body, content_type, net.parameters);
+    IF body IS NOT NULL THEN
+        m.body := _postback.mask_tokens(body, content_type, net.parameters);
+    END IF;
 
     SELECT p.* INTO said FROM _postback.read_parameters(query, body, content_type, net.parameters, net.dedupe) AS p;
     SELECT a.checks, a.failure INTO m.checks, m.failure
