@@ -241,9 +241,13 @@ def test_source_address_is_checked(proxy, networks, click_id, refused, last):
         assert (stored["checks"], str(stored["source_ip"])) == (["cidr:refused"], "127.0.0.1")
 
 
-@pytest.mark.parametrize(
-    "path", ["/postback/unknown", "/postback/unknown/token", "/postback/SIGNED", "/postback/signed."]
-)
+def test_network_in_capitals_is_the_same_network_with_the_same_checks(proxy, networks, click_id, refused):
+    query = f"click_id={click_id}&transaction_id=capitals"
+    assert proxy.get(f"/postback/SIGNED?{query}&sig={signature(query)}").status == 200
+    refused(lambda: proxy.get(f"/postback/SIGNED?{query}"))
+
+
+@pytest.mark.parametrize("path", ["/postback/unknown", "/postback/unknown/token", "/postback/signed."])
 def test_unknown_network_is_refused_and_stored(proxy, networks, refused, path):
     stored = refused(lambda: exchange(proxy, request(f"{path}?click_id=a&transaction_id=u&token=12345678")))
     assert stored["network_id"] is None
