@@ -8,7 +8,7 @@ RETURNS TABLE (
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'read_parameters_wrapper';
 
 -- The bytes with the values of the token parameters replaced, fit to be stored.
-CREATE FUNCTION _postback.mask_tokens(raw bytea, content_type text, parameters jsonb)
+CREATE FUNCTION _postback.mask_tokens(raw bytea, parameters jsonb)
 RETURNS bytea LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mask_tokens_wrapper';
 
 CREATE FUNCTION _postback.read_message(
@@ -34,15 +34,15 @@ BEGIN
     SELECT n.* INTO net FROM postback.networks AS n
     WHERE n.network_id = _postback.route_network(network, query, body, content_type);
     IF NOT FOUND THEN
-        m.query := _postback.mask_tokens(query, NULL, NULL);
-        m.body := _postback.mask_tokens(body, content_type, NULL);
+        m.query := _postback.mask_tokens(query, NULL);
+        m.body := _postback.mask_tokens(body, NULL);
         m.failure := 'no network of this name';
         RETURN m;
     END IF;
     m.network_id := net.network_id;
-    m.query := _postback.mask_tokens(query, NULL, net.parameters);
+    m.query := _postback.mask_tokens(query, net.parameters);
     IF body IS NOT NULL THEN
-        m.body := _postback.mask_tokens(body, content_type, net.parameters);
+        m.body := _postback.mask_tokens(body, net.parameters);
     END IF;
 
     SELECT p.* INTO said FROM _postback.read_parameters(query, body, content_type, net.parameters, net.dedupe) AS p;
@@ -139,9 +139,8 @@ BEGIN
             refused := CASE WHEN NOT _postback.is_secret(path_token, configured.secrets) THEN 'path token is missing or wrong' END;
         END IF;
         checks := checks || (configured.kind || CASE WHEN refused IS NULL THEN ':ok' ELSE ':refused' END);
-        failure := concat_ws('; ', failure, refused);
+        failure := nullif(concat_ws('; ', failure, refused), '');
     END LOOP;
-    failure := nullif(failure, '');
 END
 $$;
 
