@@ -59,7 +59,7 @@ fn read_parameters(
 }
 
 #[pg_extern(sql = false)]
-fn mask_tokens(raw: Option<&[u8]>, content_type: Option<&str>, parameters: Option<JsonB>) -> Option<Vec<u8>> {
+fn mask_tokens(raw: Option<&[u8]>, parameters: Option<JsonB>) -> Option<Vec<u8>> {
     let parameters = parameters.map(|json| json.0);
-    Some(message::mask_tokens(raw?, content_type, parameters.as_ref().map(Map::new).as_ref()))
+    Some(message::mask_tokens(raw?, parameters.as_ref().map(Map::new).as_ref()))
 }

@@ -1,4 +1,7 @@
-//! A TCP stream that gives up on clients who do not read: hyper has no deadline for writing.
+//! A TCP stream that gives up on clients who do not read, and adds what hyper's own answers lack.
+//!
+//! hyper has no deadline for writing. And it answers requests that it cannot parse by itself, without asking anybody:
+//! those answers, too, must not stay in a cache, where a 414 would kill a link.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -11,15 +14,42 @@ use tokio::time::{Sleep, sleep};
 /// How long a client may take nothing of what waits for it.
 const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How the answers begin that hyper makes by itself, after the status line. Ours have their caching line before these.
+const BARE_HEADERS: &[u8] = b"\r\nconnection: close\r\ncontent-length: 0\r\n";
+
+const NO_STORE: &[u8] = b"\r\ncache-control: no-store";
+
 pub struct ClientStream {
     stream: TcpStream,
+    /// An answer of hyper's with the caching line in it, and how much of it is written.
+    completed: Option<(Vec<u8>, usize)>,
     /// Runs while the kernel's buffer is full; most connections never make one.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientStream {
     pub fn new(stream: TcpStream) -> Self {
-        ClientStream { stream, stalled: None }
+        ClientStream { stream, completed: None, stalled: None }
+    }
+
+    /// Writes all of it before hyper is told that its own bytes are written.
+    fn write_completed(
+        &mut self,
+        (bytes, mut done): (Vec<u8>, usize),
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while done < bytes.len() {
+            match Pin::new(&mut self.stream).poll_write(context, &bytes[done..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => done += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.completed = Some((bytes, done));
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn watched<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -47,7 +77,13 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if self.completed.is_none() {
+            self.completed = complete(bytes).map(|bytes| (bytes, 0));
+        }
+        let written = match self.completed.take() {
+            None => Pin::new(&mut self.stream).poll_write(context, bytes),
+            Some(completed) => self.write_completed(completed, context).map_ok(|()| bytes.len()),
+        };
         self.watched(written, context)
     }
 
@@ -73,11 +109,35 @@ impl AsyncWrite for ClientStream {
     }
 }
 
+/// The bytes with the caching line, if the last answer in them is one that hyper made by itself.
+fn complete(bytes: &[u8]) -> Option<Vec<u8>> {
+    let head = bytes.windows(b"HTTP/1.".len()).rposition(|start| start == b"HTTP/1.")?;
+    let status_line = bytes[head..].iter().position(|&byte| byte == b'\r')?;
+    let headers = head + status_line;
+    let is_error = bytes.get(head + 9) == Some(&b'4');
+    (is_error && bytes[headers..].starts_with(BARE_HEADERS))
+        .then(|| [&bytes[..headers], NO_STORE, &bytes[headers..]].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
+
+    #[test]
+    fn only_answers_of_hyper_get_the_caching_line() {
+        let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        let completed = complete(bare).unwrap();
+        assert!(completed.starts_with(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncache-control: no-store\r\nconnection: close\r\n"
+        ));
+        assert_eq!(complete(&completed), None);
+        let pipelined = [b"HTTP/1.1 302 Found\r\nlocation: x\r\n\r\n".as_slice(), bare].concat();
+        assert!(complete(&pipelined).is_some());
+        assert_eq!(complete(b"HTTP/1.1 302 Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"), None);
+        assert_eq!(complete(b""), None);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn client_that_never_reads_is_given_up() {

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub const MAX_FIELD_LENGTH: usize = 255;
 
 /// Names under which networks send a token; masked also where the network is not known.
-const TOKEN_NAMES: [&str; 5] = ["token", "security_token", "secure", "verification_token", "sig"];
+const TOKEN_NAMES: [&str; 4] = ["token", "security_token", "secure", "verification_token"];
 
 /// A network's map: field to the parameter names that may hold it, as stored in `networks.parameters`.
 pub struct Map<'a>(&'a Value);
@@ -62,24 +62,54 @@ pub fn read(query: &[u8], body: &[u8], content_type: Option<&str>, map: &Map, re
     }
 }
 
-/// The bytes of a query or body with the values of its tokens replaced, fit to be stored.
-pub fn mask_tokens(raw: &[u8], content_type: Option<&str>, map: Option<&Map>) -> Vec<u8> {
-    let mut names: Vec<&str> = TOKEN_NAMES.iter().copied().filter(|name| *name != "sig").collect();
+/// The bytes of a query or body with the values of its tokens replaced, fit to be stored; every other byte as it came.
+///
+/// What cannot be read is masked all the same: as a form and as JSON, whatever its content type says.
+pub fn mask_tokens(raw: &[u8], map: Option<&Map>) -> Vec<u8> {
+    let mut names = TOKEN_NAMES.to_vec();
     names.extend(map.into_iter().flat_map(|map| map.names("token")));
-    if !is_json(content_type) {
-        return query_string::mask(raw, &names);
-    }
-    match serde_json::from_slice::<Value>(raw) {
-        Ok(Value::Object(mut object)) if names.iter().any(|name| object.contains_key(*name)) => {
-            for name in names {
-                if let Some(value) = object.get_mut(name) {
-                    *value = Value::from("***");
-                }
-            }
-            Value::Object(object).to_string().into_bytes()
+    mask_members(&query_string::mask(raw, &names), &names)
+}
+
+/// Replaces what follows `"name":`, at any depth of JSON that may be broken or cut off; names in any case.
+fn mask_members(raw: &[u8], names: &[&str]) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(quote) = rest.iter().position(|&byte| byte == b'"') {
+        let (name, after_name) = string_at(&rest[quote..]);
+        masked.extend_from_slice(&rest[..quote + name.len()]);
+        rest = after_name;
+        let is_secret = names.iter().any(|secret| {
+            name[1..].strip_suffix(b"\"").is_some_and(|name| name.eq_ignore_ascii_case(secret.as_bytes()))
+        });
+        let space = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let colon = space(rest);
+        if !is_secret || rest.get(colon) != Some(&b':') {
+            continue;
         }
-        _ => raw.to_vec(),
+        let start = colon + 1 + space(&rest[colon + 1..]);
+        let value = &rest[start..];
+        let (_, after_value) = match value.first() {
+            Some(b'"') => string_at(value),
+            _ => value.split_at(value.iter().position(|byte| b",}] \t\r\n".contains(byte)).unwrap_or(value.len())),
+        };
+        masked.extend_from_slice(&rest[..start]);
+        masked.extend_from_slice(b"\"***\"");
+        rest = after_value;
     }
+    masked.extend_from_slice(rest);
+    masked
+}
+
+/// A JSON string with its quotes, and what follows it; without an end it is all there is.
+fn string_at(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut escaped = false;
+    let end = bytes.iter().skip(1).position(|&byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    bytes.split_at(end.map_or(bytes.len(), |end| end + 2))
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
@@ -238,3 +268,6 @@ impl Reader<'_> {
         self.message.problem.get_or_insert(problem);
     }
 }
+
+#[cfg(test)]
+mod tests;

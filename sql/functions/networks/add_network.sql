@@ -91,7 +91,7 @@ RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, 
 DECLARE
     ended integer;
 BEGIN
-    UPDATE _postback.network_secrets AS s SET not_after = clock_timestamp()
+    UPDATE _postback.network_secrets AS s SET not_after = date_trunc('milliseconds', clock_timestamp())  -- postbacks carry milliseconds
     FROM (
         SELECT a.secret_id, row_number() OVER (ORDER BY a.secret_id DESC) AS age
         FROM _postback.network_secrets AS a
