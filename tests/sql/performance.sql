@@ -1,0 +1,95 @@
+-- Messages, clicks and money by any dimension, counted by hand.
+SELECT no_plan();
+\set phone 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1'
+SELECT is_empty('SELECT * FROM postback.performance()', 'nothing happened: no rows');
+SELECT is_empty('SELECT * FROM postback.performance(''{campaign,segment,variant,offer,send,network,subscriber,day,hour}'')', 'by nothing of anything: no rows');
+
+SELECT postback.add_offer('One', 'https://network.example.com/{click_id}', offer_id => 1, network => 'default') AS a, postback.add_offer('Two', 'https://network.example.com/{click_id}', offer_id => 2) AS b \gset
+SELECT postback.maintain('2026-03-10 12:00+00') \g /dev/null
+-- Two sends of campaign 456: ten messages at 0.02, four at 0.01; one of campaign 457 without cost.
+SELECT postback.create_send(456, 1, segment_id => 101, variant_id => 1, base_url => 'https://s.example.com', cost_per_message => 0.02, sent_at => '2026-03-10 09:00+00') AS send_a,
+    postback.create_send(456, 2, segment_id => 102, variant_id => 1, base_url => 'https://s.example.com', cost_per_message => 0.01, sent_at => '2026-03-10 22:00+00') AS send_b,
+    postback.create_send(457, 1, base_url => 'https://s.example.com', sent_at => '2026-03-11 09:00+00') AS send_c \gset
+CREATE TEMP TABLE links AS
+SELECT 'a' AS send, * FROM postback.mint_links(:send_a, array(SELECT generate_series(1, 10)))
+UNION ALL SELECT 'b', * FROM postback.mint_links(:send_b, '{1,2,3,4}') UNION ALL SELECT 'c', * FROM postback.mint_links(:send_c, '{1,2}');
+CREATE TEMP TABLE taps (send text, subscriber_id bigint, at timestamptz, method text, user_agent text, payout numeric, status text);
+INSERT INTO taps VALUES
+    ('a', 1, '2026-03-10 10:00+00', 'GET', :'phone', 10, 'approved'), ('a', 1, '2026-03-10 10:01+00', 'GET', :'phone', NULL, NULL),
+    ('a', 2, '2026-03-10 10:02+00', 'GET', :'phone', 4, 'pending'), ('a', 3, '2026-03-10 10:03+00', 'GET', 'curl/8.0', NULL, NULL),
+    ('a', 3, '2026-03-10 10:04+00', 'HEAD', :'phone', NULL, NULL), ('a', 4, '2026-03-10 10:05+00', 'GET', :'phone', 7, 'rejected'),
+    ('b', 1, '2026-03-10 23:30+00', 'GET', :'phone', 2.5, 'approved'), ('b', 2, '2026-03-11 00:30+00', 'GET', :'phone', 1, 'reversed');
+CREATE TEMP TABLE told AS
+SELECT t.*, r.click_id, p.verdict
+FROM taps AS t JOIN links AS l USING (send, subscriber_id), LATERAL postback.record_click(l.code, user_agent => t.user_agent, method => t.method, now => t.at) AS r,
+LATERAL (SELECT CASE WHEN t.payout IS NOT NULL THEN (SELECT verdict FROM postback.receive_postback('default',
+    format('click_id=%s&payout=%s&status=%s', r.click_id, t.payout, t.status), now => t.at + interval '10 minutes')) END) AS p (verdict);
+SELECT is((SELECT count(*) FROM told WHERE verdict = 'accepted'), 5::bigint, 'five conversions');
+
+SELECT results_eq(
+    'SELECT campaign_id, messages, clicks, human_clicks, unique_clicks, conversions, pending, approved, rejected, reversed FROM postback.performance()',
+    $$ VALUES (456::bigint, 14::bigint, 7::bigint, 6::bigint, 5::bigint, 5::bigint, 1::bigint, 2::bigint, 1::bigint, 1::bigint), (457, 2, 0, 0, 0, 0, 0, 0, 0, 0) $$,
+    'by campaign: HEAD is no click, a machine is no person, a person counts once per send');
+SELECT results_eq(
+    'SELECT revenue, pending_revenue, cost, profit, ctr, cvr, epc, rpm FROM postback.performance() WHERE campaign_id = 456',
+    $$ VALUES (12.5, 4::numeric, 0.24, 12.26, round(5 / 14.0, 6), round(2 / 6.0, 6), round(12.5 / 6, 6), round(12.5 / 14, 6)) $$,
+    'money: only approved payouts are revenue, messages cost');
+SELECT is((SELECT currency FROM postback.performance() WHERE campaign_id = 456), 'USD', 'in the currency of the period');
+SELECT is((SELECT concat_ws(' ', ctr, coalesce(cvr::text, 'none'), coalesce(epc::text, 'none'), rpm) FROM postback.performance() WHERE campaign_id = 457),
+    '0.000000 none none 0.000000', 'no clicks: no rate, not an error');
+
+SELECT results_eq(
+    'SELECT segment_id, messages, human_clicks, approved, revenue, cost FROM postback.performance(''{segment}'') ORDER BY segment_id',
+    $$ VALUES (101::bigint, 10::bigint, 4::bigint, 1::bigint, 10::numeric, 0.20), (102, 4, 2, 1, 2.5, 0.04), (NULL, 2, 0, 0, 0, 0) $$, 'by segment');
+SELECT results_eq(
+    'SELECT variant_id, messages, revenue FROM postback.performance(''{variant}'') ORDER BY variant_id', $$ VALUES (1::bigint, 14::bigint, 12.5), (NULL, 2, 0) $$, 'by variant');
+SELECT results_eq(
+    'SELECT offer_id, messages, revenue FROM postback.performance(''{offer}'') ORDER BY offer_id', $$ VALUES (1::bigint, 12::bigint, 10::numeric), (2, 4, 2.5) $$, 'by offer');
+SELECT results_eq(
+    'SELECT send_id, messages, revenue FROM postback.performance(''{send}'') ORDER BY send_id',
+    format('VALUES (%s::bigint, 10::bigint, 10::numeric), (%s, 4, 2.5), (%s, 2, 0)', :send_a, :send_b, :send_c), 'by send');
+SELECT is((SELECT sum(revenue) FROM postback.performance('{network}')), 12.5, 'by network');
+SELECT results_eq(
+    'SELECT subscriber_id, messages, human_clicks, unique_clicks, revenue, cost FROM postback.performance(''{subscriber}'') WHERE subscriber_id <= 5 ORDER BY subscriber_id',
+    $$ VALUES (1::bigint, 3::bigint, 3::bigint, 2::bigint, 12.5, 0.03), (2, 3, 2, 2, 0, 0.03), (3, 2, 0, 0, 0, 0.03), (4, 2, 1, 1, 0, 0.03), (5, 1, 0, 0, 0, 0.02) $$,
+    'by subscriber: each message has its receiver and its cost');
+SELECT results_eq(
+    'SELECT campaign_id, segment_id, offer_id, revenue FROM postback.performance(''{campaign,segment,offer}'')',
+    $$ VALUES (456::bigint, 101::bigint, 1::bigint, 10::numeric), (456, 102, 2, 2.5), (457, NULL, 1, 0) $$, 'by several at once, the best first');
+SELECT is((SELECT concat_ws(' ', messages, clicks, revenue) FROM postback.performance('{}')), '16 7 12.5', 'by nothing: the total');
+SELECT is_empty(
+    $$ SELECT d FROM unnest('{campaign,segment,variant,offer,send,network,subscriber,day,hour}'::text[]) AS d, LATERAL (
+         SELECT sum(messages), sum(clicks), sum(conversions), sum(revenue), sum(cost) FROM postback.performance(ARRAY[d])) AS p (m, k, c, r, t)
+       WHERE (m, k, c, r, t) IS DISTINCT FROM (16, 7, 5, 12.5, 0.24) $$, 'every dimension adds up to the same total');
+
+-- Days are the caller's.
+SELECT results_eq(
+    $$ SELECT day, messages, human_clicks, revenue FROM postback.performance('{day}') ORDER BY day $$,
+    $$ VALUES ('2026-03-10'::date, 14::bigint, 5::bigint, 12.5), ('2026-03-11', 2, 1, 0) $$, 'days in UTC');
+SELECT results_eq(
+    $$ SELECT day, messages, human_clicks, revenue FROM postback.performance('{day}', time_zone => 'America/Los_Angeles') ORDER BY day $$,
+    $$ VALUES ('2026-03-10'::date, 14::bigint, 6::bigint, 12.5), ('2026-03-11', 2, 0, 0) $$, 'in Los Angeles the tap after midnight UTC is the day before');
+SELECT results_eq(
+    $$ SELECT day, messages, human_clicks, revenue FROM postback.performance('{day}', time_zone => 'Asia/Tokyo') ORDER BY day $$,
+    $$ VALUES ('2026-03-10'::date, 10::bigint, 4::bigint, 10::numeric), ('2026-03-11', 6, 2, 2.5) $$, 'in Tokyo the evening is the day after');
+SELECT results_eq(
+    $$ SELECT hour, human_clicks FROM postback.performance('{hour}', time_zone => 'Asia/Kolkata') WHERE human_clicks > 0 ORDER BY hour $$,
+    $$ VALUES ('2026-03-10 15:00'::timestamp, 4::bigint), ('2026-03-11 05:00', 1), ('2026-03-11 06:00', 1) $$, 'hours too, where they are off by half');
+SET timezone = 'Pacific/Kiritimati';
+SELECT is((SELECT min(day) FROM postback.performance('{day}')), '2026-03-10'::date, 'the session''s time zone does not matter');
+RESET timezone;
+SELECT is((SELECT concat_ws(' ', messages, human_clicks, approved) FROM postback.performance('{}', '2026-03-10 22:00+00', '2026-03-11 00:30+00')), '4 1 1', 'the period begins with since and ends before until');
+SELECT is_empty('SELECT * FROM postback.performance(since => ''2030-01-01 00:00+00'')', 'nothing happened then: no rows');
+
+-- Currencies are kept apart.
+SELECT postback.receive_postback('default', format('click_id=%s&payout=3&currency=EUR&transaction_id=eur', (SELECT click_id FROM told WHERE send = 'a' AND subscriber_id = 2)),
+    now => '2026-03-10 10:30+00') \g /dev/null
+SELECT throws_ok('SELECT * FROM postback.performance()', 'PB401', 'the period has money in EUR, USD', 'money of two currencies is not added up');
+SELECT is((SELECT concat_ws(' ', revenue, cost, currency) FROM postback.performance('{}', in_currency => 'EUR')), '3 0 EUR', 'one currency at a time');
+SELECT is((SELECT concat_ws(' ', revenue, cost, conversions, currency) FROM postback.performance('{}', in_currency => 'USD')), '12.5 0.24 6 USD', 'all conversions are counted');
+SELECT lives_ok('SELECT * FROM postback.performance(since => ''2026-03-10 20:00+00'')', 'a period with one currency needs no name');
+
+SELECT throws_ok(statement, '22023', NULL, statement)
+FROM unnest(ARRAY['SELECT postback.performance(''{planet}'')', 'SELECT postback.performance(''{campaign,NULL}'')', 'SELECT postback.performance(''{day}'', ''2026-03-10 20:00+00'', time_zone => ''Mars/Olympus'')']) AS statement;
+
+SELECT * FROM finish();
