@@ -1,0 +1,62 @@
+-- Housekeeping: partitions of the days around now, rows out of DEFAULT, nothing lost, nothing twice.
+SELECT no_plan();
+CREATE FUNCTION pg_temp.partitions(parent text) RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM pg_inherits WHERE inhparent = parent::regclass $$;
+CREATE FUNCTION pg_temp.done(at timestamptz) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(task || ' ' || done, ', ' ORDER BY task) FROM postback.maintain(at) $$;
+
+-- Partitions.
+SELECT is(pg_temp.done('2031-05-05 23:59:59.999+00'), 'clicks_partitions 9, orphans_matched 0, postbacks_partitions 9', 'from yesterday to a week ahead');
+SELECT is(
+    (SELECT array_agg(d::date ORDER BY d) FROM generate_series('2031-05-01'::date, '2031-05-20', '1 day') AS d WHERE to_regclass('postback.clicks_' || to_char(d, 'YYYYMMDD')) IS NOT NULL),
+    ARRAY(SELECT d::date FROM generate_series('2031-05-04'::date, '2031-05-12', '1 day') AS d), 'these days, by name');
+SELECT is(pg_temp.done('2031-05-05 12:00+00'), 'clicks_partitions 0, orphans_matched 0, postbacks_partitions 0', 'a second run has nothing to do');
+SELECT is(pg_temp.done('2031-05-06 00:00+00'), 'clicks_partitions 1, orphans_matched 0, postbacks_partitions 1', 'the next day needs one more');
+SET timezone = 'Pacific/Kiritimati';
+SELECT is(pg_temp.done('2031-05-06 12:00+00'), 'clicks_partitions 0, orphans_matched 0, postbacks_partitions 0', 'days are UTC, whatever the session says');
+RESET timezone;
+SELECT is(
+    (SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = 'postback.clicks_20310505'::regclass),
+    'FOR VALUES FROM (''2031-05-05 00:00:00+00'') TO (''2031-05-06 00:00:00+00'')', 'a partition is a day of UTC');
+SELECT is_empty(
+    $$ SELECT i.inhrelid::regclass, x.indexrelid::regclass FROM pg_inherits AS i JOIN pg_index AS x ON x.indrelid = i.inhparent
+       WHERE i.inhparent IN ('postback.clicks'::regclass, 'postback.postbacks'::regclass)
+         AND NOT EXISTS (SELECT FROM pg_index AS y JOIN pg_inherits AS j ON j.inhrelid = y.indexrelid WHERE y.indrelid = i.inhrelid AND j.inhparent = x.indexrelid) $$,
+    'every partition has every index of its parent');
+SELECT is_empty(
+    $$ SELECT i.inhrelid::regclass FROM pg_inherits AS i WHERE i.inhparent = 'postback.clicks'::regclass
+         AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = i.inhrelid AND t.tgname = 'fill_click') $$, 'and the trigger that fills clicks');
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS p ON p.oid = i.inhparent WHERE c.relowner <> p.relowner $$,
+    'and its owner');
+SELECT is_empty(
+    $$ SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relname = 'moving' $$, 'no table is left over');
+
+-- Rows that came for days nobody had made.
+SELECT postback.add_offer('Offer', 'https://network.example.com/{click_id}', offer_id => 1) AS offer_id \gset
+SELECT postback.record_click(offer_id => 1, click_id => 'old-' || n, now => '2020-01-01 23:00+00'::timestamptz + n * interval '10 minutes') FROM generate_series(1, 12) AS n \g /dev/null
+SELECT postback.record_click(offer_id => 1, click_id => 'new', now => '2040-02-29 12:00+00') \g /dev/null
+INSERT INTO postback.clicks (campaign_id, subscriber_id, clicked_at) SELECT 7, n, '2020-01-02 12:00+00' FROM generate_series(1, 5) AS n;
+SELECT postback.receive_postback('default', 'click_id=old-1&payout=3', now => '2020-01-03 12:00+00') \g /dev/null
+SELECT is((SELECT count(*) FROM postback.clicks_default), 18::bigint, 'wait in the DEFAULT partition');
+SELECT md5(string_agg(c::text, '|' ORDER BY click_id)) AS clicks_before FROM postback.clicks AS c \gset
+SELECT is(pg_temp.done('2031-05-06 12:00+00'), 'clicks_partitions 3, orphans_matched 0, postbacks_partitions 1', 'each of their days gets a partition');
+SELECT is((SELECT count(*) FROM postback.clicks_default) + (SELECT count(*) FROM postback.postbacks_default), 0::bigint, 'DEFAULT is empty');
+SELECT is((SELECT md5(string_agg(c::text, '|' ORDER BY click_id)) FROM postback.clicks AS c), :'clicks_before', 'every row is as it was');
+SELECT results_eq(
+    'SELECT tableoid::regclass::text, count(*) FROM postback.clicks GROUP BY 1 ORDER BY 1',
+    $$ VALUES ('postback.clicks_20200101', 5::bigint), ('postback.clicks_20200102', 12), ('postback.clicks_20400229', 1) $$, 'in its own day');
+SELECT is((_postback.find_click('old-1')).click_id::text, 'old-1', 'and is found by its id');
+SELECT is((SELECT verdict::text FROM postback.receive_postback('default', 'click_id=old-1&payout=3', now => '2020-01-03 13:00+00')), 'duplicate', 'a moved postback still counts');
+SELECT is(pg_temp.done('2031-05-06 12:00+00'), 'clicks_partitions 0, orphans_matched 0, postbacks_partitions 0', 'then there is nothing to do');
+
+-- A second run at the same time does nothing, and does not wait.
+CREATE EXTENSION dblink SCHEMA tap;
+SELECT dblink_connect('other', format('dbname=%s host=%s port=%s user=%s', current_database(), split_part(current_setting('unix_socket_directories'), ',', 1),
+    current_setting('port'), current_user)) \g /dev/null
+SELECT dblink_exec('other', 'BEGIN') \g /dev/null
+SELECT * FROM dblink('other', 'SELECT done FROM postback.maintain(''2031-05-06 12:00+00'')') AS t (done bigint) \g /dev/null
+SELECT is_empty('SELECT * FROM postback.maintain(''2032-01-01 12:00+00'')', 'a second run at the same time does nothing');
+SELECT dblink_exec('other', 'ROLLBACK'), dblink_disconnect('other') \g /dev/null
+SELECT is(pg_temp.done('2032-01-01 12:00+00'), 'clicks_partitions 9, orphans_matched 0, postbacks_partitions 9', 'and afterwards it works again');
+
+SELECT is(to_regclass('postback.clicks_default')::text, 'postback.clicks_default', 'DEFAULT stays');
+SELECT * FROM finish();
