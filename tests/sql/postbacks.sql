@@ -7,12 +7,14 @@ INSERT INTO postback.campaigns (campaign_id, offer_id) VALUES (456, 789);
 SELECT postback.create_send(456, segment_id => 101, variant_id => 1, base_url => 'https://s.example.com') AS send_id \gset
 CREATE TEMP TABLE taps AS
 SELECT m.subscriber_id, r.click_id, r.location
-FROM postback.mint_links(:send_id, array(SELECT generate_series(1001, 1040))) AS m, LATERAL postback.record_click(m.code, user_agent => :'phone') AS r;
+FROM postback.mint_links(:send_id, array(SELECT generate_series(1001, 1040))) AS m, LATERAL postback.record_click(m.code, user_agent => :'phone', now => '2026-03-10 12:00+00') AS r;
 CREATE FUNCTION pg_temp.tapped(subscriber bigint) RETURNS text LANGUAGE sql AS 'SELECT click_id FROM taps WHERE subscriber_id = subscriber';
--- One postback: what became of it and the answer.
-CREATE FUNCTION pg_temp.post(network text, query text, body text DEFAULT NULL, content_type text DEFAULT NULL, now timestamptz DEFAULT NULL)
+-- One postback: what became of it and the answer. Each is received a millisecond after the one before, so that none tie.
+CREATE TEMP SEQUENCE tick;
+CREATE FUNCTION pg_temp.post(network text, query text, body text DEFAULT NULL, content_type text DEFAULT NULL)
 RETURNS text LANGUAGE sql AS $$
-    SELECT verdict || ' ' || http_status FROM postback.receive_postback(network, query, body => body, content_type => content_type, now => now,
+    SELECT verdict || ' ' || http_status FROM postback.receive_postback(network, query, body => body, content_type => content_type,
+        now => '2026-03-10 13:00+00'::timestamptz + nextval('tick') * interval '1 ms',
         method => CASE WHEN body IS NULL THEN 'GET' ELSE 'POST' END)
 $$;
 CREATE FUNCTION pg_temp.conversion(transaction text) RETURNS text LANGUAGE sql AS $$
@@ -32,7 +34,7 @@ SELECT is(pg_temp.conversion('102f7'), '456 101 1 789 1002 approved 3.20 USD', '
 SELECT is(
     pg_temp.post('everflow', format('sub1=%s&payout_amount=7&transaction_id=ef1&event_id=0&currency=eur', pg_temp.tapped(1003))), 'accepted 200', 'Everflow''s names');
 SELECT is(pg_temp.conversion('ef1'), '456 101 1 789 1003 approved 7 EUR', 'mean the same, in its currency');
-SELECT postback.record_click(campaign_id => 456, click_id => 'a1b2c3', user_agent => :'phone') \g /dev/null
+SELECT postback.record_click(campaign_id => 456, click_id => 'a1b2c3', user_agent => :'phone', now => '2026-03-10 12:00+00') \g /dev/null
 SELECT is(pg_temp.post('default', 'click_id=a1b2c3&payout=5&transaction_id=txn_f'), 'accepted 200', 'a click id made elsewhere');
 SELECT is(pg_temp.conversion('txn_f'), '456 789 approved 5 USD', 'is matched to its campaign and offer');
 SELECT results_eq(
@@ -85,8 +87,8 @@ SELECT is(
         || pg_temp.conversion('tomb'),
     '{accepted 200,stale 200,456 101 1 789 1010 reversed 0 USD}', 'a reversal that overtook its approval waits for it as a tombstone');
 SELECT is(
-    pg_temp.post('default', format('click_id=%s&payout=1&status=approved&transaction_id=tomb&timestamp=%s', pg_temp.tapped(1010),
-        ceil(extract(epoch FROM clock_timestamp()) * 1000 + 1000))) || pg_temp.conversion('tomb'),
+    pg_temp.post('default', format('click_id=%s&payout=1&status=approved&transaction_id=tomb&timestamp=2026-03-10T13:01:00Z', pg_temp.tapped(1010)))
+        || pg_temp.conversion('tomb'),
     'updated 200456 101 1 789 1010 approved 1 USD', 'an approval dated later than the reversal counts');
 
 -- Conflicts: the same key, another click or another currency.
