@@ -13,6 +13,7 @@ DECLARE
     key CONSTANT bytea := postback.code_key();
     hit record;
     class postback.visitor;
+    place integer;
 BEGIN
     FOR hit IN
         SELECT h.*, o.offer_id AS to_offer, o.url_template, l.link_id, l.bucket AS link_bucket, l.subscriber_id,
@@ -25,14 +26,15 @@ BEGIN
         JOIN postback.offers AS o ON o.offer_id = coalesce(s.offer_id, CASE WHEN h.code IS NULL THEN coalesce(h.offer_id, c.offer_id) END)
         ORDER BY h.click_id, h.ordinal
     LOOP
+        place := hit.ordinal;
         class := postback.classify_visitor(coalesce(hit.method, 'GET'), hit.purpose, hit.user_agent);
-        ids[hit.ordinal] := _postback.record_one_click(
+        ids[place] := _postback.record_one_click(
             CASE WHEN postback.is_legal_click_id(hit.click_id) THEN hit.click_id END, hit.link_id, hit.link_bucket, hit.send_id,
             hit.of_campaign, hit.segment_id, hit.variant_id, hit.to_offer, hit.subscriber_id, class, coalesce(hit.method, 'GET'),
             hit.ip_address, hit.user_agent, hit.purpose, hit.subs, at);
-        locations[hit.ordinal] := _postback.render_url(hit.url_template, ids[hit.ordinal], hit.of_campaign, hit.segment_id,
+        locations[place] := _postback.render_url(hit.url_template, ids[place], hit.of_campaign, hit.segment_id,
             hit.variant_id, hit.to_offer, hit.send_id, hit.subs);
-        visitors[hit.ordinal] := class;
+        visitors[place] := class;
     END LOOP;
 
     RETURN QUERY SELECT r.ordinal::integer, r.click_id, r.location, r.visitor

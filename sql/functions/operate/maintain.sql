@@ -15,7 +15,7 @@ BEGIN
     done := _postback.ensure_days('postbacks', 'received_at', now);
     RETURN NEXT;
     task := 'orphans_matched';
-    done := _postback.match_orphans();
+    done := _postback.match_orphans(now);
     RETURN NEXT;
 END
 $$;
@@ -67,28 +67,40 @@ END
 $$;
 
 -- Postbacks that came before their click. In the order of receipt, so that the story unfolds as it would have.
-CREATE FUNCTION _postback.match_orphans()
+-- One whose click has not come within 90 days, the longest window in the field, waits no longer; its row in postbacks stays.
+CREATE FUNCTION _postback.match_orphans(now timestamptz)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
     orphan record;
     m _postback.message;
     done _postback.outcome;
     matched bigint := 0;
 BEGIN
+    DELETE FROM _postback.orphans AS w WHERE w.received_at < now - interval '90 days';
     FOR orphan IN
         SELECT w.click_id, w.postback_id, w.received_at FROM _postback.orphans AS w
-        WHERE (_postback.find_click(w.click_id)).click_id IS NOT NULL
-        ORDER BY w.received_at, w.postback_id FOR UPDATE SKIP LOCKED
+        WHERE EXISTS (SELECT FROM postback.click_locations AS l WHERE l.click_id = w.click_id)
+           OR EXISTS (SELECT FROM postback.clicks AS c
+                WHERE c.click_id = w.click_id AND c.bucket = postback.click_id_bucket(w.click_id)
+                  AND c.clicked_at = postback.click_id_time(w.click_id))
+        ORDER BY w.received_at, w.postback_id FOR UPDATE OF w SKIP LOCKED
     LOOP
-        SELECT p.postback_id, p.received_at, p.network_id, p.source_ip, p.click_id, p.transaction_id, p.event, p.raw_status,
-               CASE WHEN p.raw_status IS NULL THEN n.default_status
-                    ELSE (n.statuses ->> lower(p.raw_status))::postback.conversion_status END,
-               p.payout, p.currency, p.network_offer_id, p.event_at, p.dedupe_key
-        INTO m.postback_id, m.received_at, m.network_id, m.source_ip, m.click_id, m.transaction_id, m.event, m.raw_status,
-             m.status, m.payout, m.currency, m.network_offer_id, m.event_at, m.dedupe_key
+        SELECT (ROW(NULL, p.postback_id, p.received_at, p.network_id, NULL, p.method, p.path, NULL, NULL, p.content_type, p.source_ip,
+                p.checks, NULL, NULL, p.click_id, p.transaction_id, p.event, p.raw_status,
+                CASE WHEN p.raw_status IS NULL THEN n.default_status
+                     ELSE (n.statuses ->> lower(p.raw_status))::postback.conversion_status END,
+                p.payout, p.currency, p.network_offer_id, p.event_at, NULL, p.dedupe_key)::_postback.message).*
+        INTO m
         FROM postback.postbacks AS p JOIN postback.networks AS n ON n.network_id = p.network_id
         WHERE p.postback_id = orphan.postback_id AND p.received_at = orphan.received_at;
-        done := _postback.apply_message(m);
+        BEGIN
+            done := _postback.apply_message(m);
+        EXCEPTION
+            -- One that cannot be processed must not keep the others, or the partitions, from being made.
+            WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
+                done := ROW('malformed', format('could not be processed: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL)::_postback.outcome;
+        END;
         UPDATE postback.postbacks AS p
         SET verdict = done.verdict, reason = concat_ws('; ', 'matched when its click arrived', nullif(done.reason, '')), conversion_id = done.conversion_id
         WHERE p.postback_id = orphan.postback_id AND p.received_at = orphan.received_at;

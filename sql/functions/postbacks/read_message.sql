@@ -17,66 +17,53 @@ CREATE FUNCTION _postback.read_message(
 RETURNS _postback.message LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    m _postback.message;
     net record;
     said record;
+    proof record;
+    status postback.conversion_status;
+    problem text;
+    payout numeric;
+    event_at timestamptz;
+    note text;
+    kept_path CONSTANT text := CASE WHEN token IS NULL THEN path ELSE regexp_replace(path, '[^/]*$', '***') END;
 BEGIN
-    m.ordinal := ordinal;
-    m.postback_id := postback_id;
-    m.received_at := received_at;
-    m.network_name := network;
-    m.method := method;
-    m.path := CASE WHEN token IS NULL THEN path ELSE regexp_replace(path, '[^/]*$', '***') END;
-    m.content_type := content_type;
-    m.source_ip := source_ip;
-    m.checks := '{}';
-
     SELECT n.* INTO net FROM postback.networks AS n
     WHERE n.network_id = _postback.route_network(network, query, body, content_type);
     IF NOT FOUND THEN
-        m.query := _postback.mask_tokens(query, NULL);
-        m.body := _postback.mask_tokens(body, NULL);
-        m.failure := 'no network of this name';
-        RETURN m;
-    END IF;
-    m.network_id := net.network_id;
-    m.query := _postback.mask_tokens(query, net.parameters);
-    IF body IS NOT NULL THEN
-        m.body := _postback.mask_tokens(body, net.parameters);
+        RETURN ROW(ordinal, postback_id, received_at, NULL, network, method, kept_path, _postback.mask_tokens(query, NULL),
+            _postback.mask_tokens(body, NULL), content_type, source_ip, '{}', 'no network of this name', NULL, NULL, NULL, NULL, NULL,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL)::_postback.message;
     END IF;
 
     SELECT p.* INTO said FROM _postback.read_parameters(query, body, content_type, net.parameters, net.dedupe) AS p;
-    SELECT a.checks, a.failure INTO m.checks, m.failure
+    SELECT a.* INTO proof
     FROM _postback.authenticate(net.network_id, net.allowed_cidrs, net.signature_scheme, net.signature_covers_target,
         token, said.token, method, path, query, body, source_ip, received_at) AS a;
 
-    m.problem := said.problem;
-    m.note := said.note;
-    m.click_id := said.click_id;
-    m.transaction_id := said.transaction_id;
-    m.event := said.event;
-    m.raw_status := said.raw_status;
-    m.network_offer_id := said.network_offer_id;
-    m.dedupe_key := said.dedupe_key;
-    m.status := CASE WHEN said.raw_status IS NULL THEN net.default_status
-                     ELSE (net.statuses ->> lower(said.raw_status))::postback.conversion_status END;
-    IF said.problem IS NULL AND (m.click_id IS NOT NULL OR m.transaction_id IS NOT NULL) THEN
-        m.problem := said.payout_problem;
-    END IF;
+    status := CASE WHEN said.raw_status IS NULL THEN net.default_status
+                   ELSE (net.statuses ->> lower(said.raw_status))::postback.conversion_status END;
+    problem := said.problem;
+    note := said.note;
     IF said.payout_problem IS NULL THEN
-        m.payout := said.payout::numeric;
+        payout := said.payout::numeric;
+    ELSIF status IN ('rejected', 'reversed') THEN
+        note := concat_ws('; ', note, said.payout_problem);  -- such a status pays nothing, whatever the amount
+    ELSIF said.click_id IS NOT NULL OR said.transaction_id IS NOT NULL THEN
+        problem := coalesce(problem, said.payout_problem);
     END IF;
-    m.currency := said.currency;
     IF said.event_time IS NOT NULL THEN
-        m.event_at := _postback.read_time(said.event_time, net.time_zone);
-        IF m.event_at IS NULL THEN
-            m.note := concat_ws('; ', m.note, 'the time was not understood');
-        ELSIF m.event_at > received_at + interval '5 minutes' THEN
-            m.event_at := NULL;
-            m.note := concat_ws('; ', m.note, 'the time lies in the future: is the network''s time_zone right?');
+        event_at := _postback.read_time(said.event_time, net.time_zone);
+        IF event_at IS NULL THEN
+            note := concat_ws('; ', note, 'the time was not understood');
+        ELSIF event_at > received_at + interval '5 minutes' THEN
+            event_at := NULL;
+            note := concat_ws('; ', note, 'the time lies in the future: is the network''s time_zone right?');
         END IF;
     END IF;
-    RETURN m;
+    RETURN ROW(ordinal, postback_id, received_at, net.network_id, network, method, kept_path,
+        _postback.mask_tokens(query, net.parameters), CASE WHEN body IS NOT NULL THEN _postback.mask_tokens(body, net.parameters) END,
+        content_type, source_ip, proof.checks, proof.failure, problem, said.click_id, said.transaction_id, said.event, said.raw_status,
+        status, payout, said.currency, said.network_offer_id, event_at, note, said.dedupe_key)::_postback.message;
 END
 $$;
 

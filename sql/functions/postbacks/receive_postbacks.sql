@@ -25,6 +25,7 @@ DECLARE
     m _postback.message;
     done _postback.outcome;
     answer record;
+    place integer;
     careful boolean := false;
 BEGIN
     LOOP
@@ -44,17 +45,18 @@ BEGIN
                     coalesce(p.method, 'GET'), p.path, p.query, p.body, p.content_type, p.source_ip) AS r
                 ORDER BY r.network_id, r.dedupe_key, r.ordinal
             LOOP
+                place := m.ordinal;
                 IF careful THEN
                     done := _postback.store_message_carefully(m);
                 ELSE
                     done := _postback.store_message(m, replay);
                 END IF;
-                verdicts[m.ordinal] := done.verdict;
-                conversions[m.ordinal] := done.conversion_id;
+                verdicts[place] := done.verdict;
+                conversions[place] := done.conversion_id;
                 answer := _postback.answer(done.verdict, m.network_id, m.click_id IS NOT NULL OR m.transaction_id IS NOT NULL);
-                statuses[m.ordinal] := answer.http_status;
-                types[m.ordinal] := answer.content_type;
-                answers[m.ordinal] := answer.body;
+                statuses[place] := answer.http_status;
+                types[place] := answer.content_type;
+                answers[place] := answer.body;
             END LOOP;
             EXIT;
         EXCEPTION
