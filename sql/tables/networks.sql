@@ -40,7 +40,13 @@ CREATE TABLE postback.networks (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT networks_slug_key UNIQUE (slug),
     CONSTRAINT networks_slug_is_a_path_segment CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
-    CONSTRAINT networks_signature_scheme_is_known CHECK (signature_scheme IN ('raw1', 'sorted1'))
+    CONSTRAINT networks_signature_scheme_is_known CHECK (signature_scheme IN ('raw1', 'sorted1')),
+    -- A word that leads nowhere, or a zone that is none, would fail on messages, long after it was typed.
+    CONSTRAINT networks_statuses_are_known CHECK (
+        jsonb_typeof(statuses) = 'object' AND statuses::text = lower(statuses::text)
+        AND jsonb_path_query_array(statuses, 'strict $.*')
+            = jsonb_path_query_array(statuses, 'strict $.* ? (@ == "pending" || @ == "approved" || @ == "rejected" || @ == "reversed")')),
+    CONSTRAINT networks_time_zone_is_known CHECK (timestamp '2000-01-01' AT TIME ZONE time_zone IS NOT NULL)
 );
 COMMENT ON TABLE postback.networks IS 'An affiliate network or tracker that sends postbacks.';
 COMMENT ON COLUMN postback.networks.slug IS 'The network in its postback URL: /postback/{slug}.';
