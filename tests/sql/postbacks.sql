@@ -74,6 +74,24 @@ SELECT results_eq(
     $$ VALUES (1, 'pending', 20::numeric), (2, 'approved', 0), (3, 'reversed', -20) $$, 'are three ledger rows');
 SELECT is(pg_temp.conversion('life'), '456 101 1 789 1007 reversed 0 USD', 'and the revenue is back to 0');
 SELECT is((SELECT raw_status FROM postback.conversions WHERE transaction_id = 'life'), 'chargeback', 'the network''s own word is kept');
+-- The amount of a reversal comes in every shape; it pays nothing, whatever it says.
+SELECT is(
+    array(SELECT pg_temp.post('default', format('click_id=%s&payout=%s&status=%s&transaction_id=minus', pg_temp.tapped(1019), p, s))
+          FROM (VALUES ('8', 'sale'), ('-8', 'chargeback'), ('-8', 'chargeback')) AS v (p, s)),
+    '{accepted 200,updated 200,duplicate 200}', 'a reversal with a negative payout is a reversal, once');
+SELECT is(pg_temp.conversion('minus'), '456 101 1 789 1019 reversed 0 USD', 'it takes back what was given, not more');
+SELECT is(
+    array(SELECT payout_delta FROM postback.ledger JOIN postback.conversions USING (conversion_id) WHERE transaction_id = 'minus' ORDER BY seq), '{8,-8}'::numeric[],
+    'in one ledger row');
+SELECT is(
+    (SELECT reason FROM postback.postbacks WHERE transaction_id = 'minus' AND verdict = 'updated'), 'payout: the amount is negative', 'and the message says what was odd');
+SELECT is(
+    array(SELECT pg_temp.post('default', format('click_id=%s&payout=%s&status=%s&transaction_id=odd-%s', pg_temp.tapped(1020), p, s, n))
+          FROM (VALUES (1, '-3', 'reversed'), (2, '{payout}', 'rejected'), (3, '-3', 'approved'), (4, '-3', 'pending')) AS v (n, p, s) ORDER BY n),
+    '{accepted 200,accepted 200,malformed 200,malformed 200}', 'only a status that pays nothing excuses the amount');
+SELECT is(
+    array(SELECT pg_temp.conversion('odd-' || n) FROM generate_series(1, 4) AS n),
+    '{456 101 1 789 1020 reversed 0 USD,456 101 1 789 1020 rejected 0 USD,NULL,NULL}', 'and nothing is paid for any of them');
 SELECT is(
     array(SELECT pg_temp.post('default', format('click_id=%s&payout=%s&transaction_id=raise', pg_temp.tapped(1008), p)) FROM unnest('{10,12.5,12.50}'::text[]) AS p),
     '{accepted 200,updated 200,duplicate 200}', 'another payout is a delta, the same number written otherwise is none');
@@ -123,7 +141,7 @@ SELECT is(pg_temp.post('default', '', '{"click_id":', 'application/json'), 'malf
 SELECT is(
     pg_temp.post('default', format('click_id=%s', pg_temp.tapped(1018)), 'click_id=other', 'application/x-www-form-urlencoded'), 'malformed 200',
     'a click id that is given twice, differently, is malformed');
-SELECT is((SELECT count(*) FROM postback.postbacks WHERE verdict = 'malformed'), 3::bigint, 'what is malformed is kept all the same');
+SELECT is((SELECT count(*) FROM postback.postbacks WHERE verdict = 'malformed'), 5::bigint, 'what is malformed is kept all the same');
 
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'after all this the ledger verifies');
 SELECT * FROM finish();

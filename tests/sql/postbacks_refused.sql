@@ -10,12 +10,14 @@ SELECT 'payout ' || written, 'click_id=a1b2c3&transaction_id=t&payout=' || writt
 FROM (VALUES ('NaN', 'the amount is not a number'), ('Infinity', 'the amount is not a number'), ('1e3', 'the amount has an exponent'),
     ('12,50', 'the amount has a comma'), ('1.234,50', 'the amount has a comma'), ('-5', 'the amount is negative'), ('{payout}', 'the amount is a macro'),
     ('%7Bpayout%7D', 'the amount is a macro'), ('', 'the amount is empty'), ('%2B5', 'the amount is not a number'), ('+5', 'the amount is not a number'),
+    ('%2012', 'the amount is not a number'), ('12%20', 'the amount is not a number'), ('-0', 'the amount is negative'),
     ('$5', 'the amount is not a number'), ('5+USD', 'the amount is not a number'), ('0x10', 'the amount is not a number'), ('.5', 'the amount is not a number'),
     ('5.', 'the amount is not a number'), ('1.2.3', 'the amount is not a number'), ('%D9%A1%D9%A2', 'the amount is not a number'), ('five', 'the amount is not a number'),
     (repeat('9', 400), 'the amount has more than 15 digits'), ('1.' || repeat('3', 400), '.'), ('null', 'the amount is not a number')) AS p (written, reason);
 INSERT INTO cases (what, query, verdict, http_status, reason) VALUES
     ('a currency that does not exist', 'click_id=a1b2c3&transaction_id=t&payout=5&currency=ABC', 'malformed', 200, '^currency: '),
     ('a currency of four letters', 'click_id=a1b2c3&transaction_id=t&payout=5&currency=USDT', 'malformed', 200, '^currency: '),
+    ('a payout with a line break', 'click_id=a1b2c3&transaction_id=t&payout=12%0A', 'malformed', 200, 'control character'),
     ('two payouts', 'click_id=a1b2c3&transaction_id=t&payout=5&payout=50', 'malformed', 200, 'given twice'),
     ('a click id macro and no transaction', 'click_id={click_id}&payout=5', 'malformed', 400, 'macro that the network did not resolve'),
     ('both ids macros', 'click_id=%7Bclick_id%7D&transaction_id={transaction_id}&payout=5', 'malformed', 400, 'macro'),
