@@ -126,7 +126,9 @@ SELECT is(
 SELECT is(
     (SELECT array_agg(DISTINCT pg_temp.arrive(format('r%s%s%s%s', a, b, c, d), ARRAY[a, b, c, d])) FROM generate_series(1, 4) AS a, generate_series(1, 4) AS b,
      generate_series(1, 4) AS c, generate_series(1, 4) AS d WHERE a <> b AND a <> c AND a <> d AND b <> c AND b <> d AND c <> d), '{reversed 0}', 'all four, in all 24 orders');
-SELECT is(pg_temp.arrive('repeat', '{2,3,2,3,2}'), 'reversed 0', 'exact repeats move nothing');
+SELECT is(pg_temp.arrive('repeat', '{1,2,3,2,1,3,2}'), 'reversed 0', 'exact repeats move nothing, however old');
+SELECT is(
+    pg_temp.ledger_of('repeat'), '1 postback pending pending 10; 2 postback approved approved 2; 3 postback reversed reversed -12', 'and are not written down again');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'and after all this the ledger verifies');
 
 SELECT * FROM finish();

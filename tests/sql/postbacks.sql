@@ -109,6 +109,15 @@ SELECT is(
         || pg_temp.conversion('tomb'),
     'updated 200456 101 1 789 1010 approved 1 USD', 'an approval dated later than the reversal counts');
 
+-- A network that tries again after a reversal, and one that approves again.
+SELECT is(
+    array(SELECT pg_temp.post('default', format('click_id=%s&payout=6&transaction_id=again&status=%s', pg_temp.tapped(1021), s))
+          FROM unnest('{approved,reversed,approved,reversed&timestamp=2026-03-10T13:02:00Z,approved&timestamp=2026-03-10T13:03:00Z}'::text[]) AS s),
+    '{accepted 200,updated 200,duplicate 200,duplicate 200,updated 200}', 'a repeat of the approval is not a new one, an approval with a later time is');
+SELECT is(
+    array(SELECT payout_delta FROM postback.ledger JOIN postback.conversions USING (conversion_id) WHERE transaction_id = 'again' ORDER BY seq), '{6,-6,6}'::numeric[],
+    'which pays again');
+
 -- Conflicts: the same key, another click or another currency.
 SELECT pg_temp.post('default', format('click_id=%s&payout=1&transaction_id=claimed', pg_temp.tapped(1011))) \g /dev/null
 SELECT is(pg_temp.post('default', format('click_id=%s&payout=1&transaction_id=claimed', pg_temp.tapped(1012))), 'conflict 200', 'another click is a conflict');
