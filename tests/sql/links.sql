@@ -59,8 +59,18 @@ SELECT is(
     (SELECT count(DISTINCT _postback.decode_code(code, postback.code_key()) & 1073741823) FROM minted WHERE place < 3000), 2100::bigint,
     'the counter within a send is unique');
 SELECT is((SELECT messages FROM postback.sends WHERE send_id = :send_id), 2100::bigint, 'a second call counts on');
-SELECT isnt(
-    (SELECT code FROM postback.mint_links(:send_id, ARRAY[NULL]::bigint[])), NULL, 'a link for nobody in particular is possible');
+SELECT is(
+    (SELECT array_agg(n ORDER BY n) FROM minted AS m, LATERAL (SELECT _postback.decode_code(m.code, postback.code_key()) & 1073741823 AS n) AS c WHERE place < 3000),
+    array(SELECT generate_series(0, 2099))::bigint[], 'and leaves no gap: a rolled back call costs nothing');
+SELECT code AS nobody FROM postback.mint_links(:send_id, ARRAY[NULL]::bigint[]) \gset
+SELECT results_eq(
+    format('SELECT l.subscriber_id, l.bucket = _postback.link_bucket(l.link_id) FROM postback.links AS l WHERE l.link_id = _postback.decode_code(%L, postback.code_key())', :'nobody'),
+    'VALUES (NULL::bigint, true)', 'a link for nobody in particular is possible');
+SELECT click_id AS tapped FROM postback.record_click(:'nobody') \gset
+SELECT results_eq(
+    format('SELECT subscriber_id, send_id, bucket = postback.click_id_bucket(click_id), bucket = _postback.link_bucket(link_id)
+            FROM postback.clicks WHERE click_id = %L', :'tapped'),
+    format('VALUES (NULL::bigint, %s::bigint, true, true)', :send_id), 'and its tap is nobody''s, in the bucket of the link');
 SELECT is(
     (SELECT count(*) FROM postback.links WHERE bucket <> _postback.link_bucket(link_id)), 0::bigint, 'every link lies in its bucket');
 
@@ -83,7 +93,7 @@ SELECT is((SELECT count(*) FROM postback.record_click('SUMMER-sale_1') WHERE loc
 SELECT is((SELECT count(*) FROM postback.record_click('AbCdEfGhIjK') WHERE location IS NOT NULL), 1::bigint, 'also one that looks like a code');
 SELECT is((SELECT location FROM postback.record_click('summer-sale_1')), NULL, 'the case of an alias counts');
 SELECT is(
-    (SELECT array_agg(DISTINCT subscriber_id) FROM postback.clicks), ARRAY[(SELECT subscriber_id FROM minted WHERE place = 1)],
+    (SELECT array_agg(DISTINCT subscriber_id) FROM postback.clicks WHERE subscriber_id IS NOT NULL), ARRAY[(SELECT subscriber_id FROM minted WHERE place = 1)],
     'a click by alias is the subscriber''s');
 SELECT throws_ok(format('INSERT INTO postback.link_aliases VALUES (%L, 1)', a), '23514', NULL, format('alias "%s" is refused', left(a, 70)))
 FROM unnest(ARRAY['', 'click', 'postback', 'a/b', 'a.b', 'a b', 'ä', '..', repeat('a', 65)]) AS a;
