@@ -48,6 +48,20 @@ SELECT is((_postback.find_click('old-1')).click_id::text, 'old-1', 'and is found
 SELECT is((SELECT verdict::text FROM postback.receive_postback('default', 'click_id=old-1&payout=3', now => '2020-01-03 13:00+00')), 'duplicate', 'a moved postback still counts');
 SELECT is(pg_temp.done('2031-05-06 12:00+00'), 'clicks_partitions 0, orphans_matched 0, postbacks_partitions 0', 'then there is nothing to do');
 
+-- Postbacks that came before their click, the later one stored first, on a day without partition.
+SELECT postback.receive_postback('default', 'click_id=late&transaction_id=t1&payout=5&status=reversed', now => '2020-02-01 12:00:02+00') \g /dev/null
+SELECT postback.receive_postback('default', 'click_id=late&transaction_id=t1&payout=5&status=approved', now => '2020-02-01 12:00:01+00') \g /dev/null
+SELECT postback.receive_postback('default', 'click_id=never&transaction_id=t2&payout=5', now => '2020-02-01 12:00:00+00') \g /dev/null
+SELECT is(pg_temp.done('2020-02-01 12:00:03+00'), 'clicks_partitions 9, orphans_matched 0, postbacks_partitions 9', 'wait for it');
+SELECT postback.record_click(offer_id => 1, click_id => 'late', now => '2020-02-01 11:00+00') \g /dev/null
+SELECT is(pg_temp.done('2020-02-01 12:00:03+00'), 'clicks_partitions 0, orphans_matched 2, postbacks_partitions 0', 'are matched once it has come');
+SELECT results_eq(
+    $$ SELECT received_at, verdict::text FROM postback.postbacks WHERE transaction_id = 't1' ORDER BY received_at $$,
+    $$ VALUES ('2020-02-01 12:00:01+00'::timestamptz, 'accepted'), ('2020-02-01 12:00:02+00', 'updated') $$, 'in the order of receipt');
+SELECT is((SELECT status FROM postback.conversions WHERE transaction_id = 't1'), 'reversed', 'so that the last word counts');
+SELECT is(array(SELECT click_id FROM _postback.orphans), '{never}', 'the one whose click never came waits on');
+SELECT is(pg_temp.done('2020-02-01 12:00:03+00'), 'clicks_partitions 0, orphans_matched 0, postbacks_partitions 0', 'and nothing is matched twice');
+
 -- A second run at the same time does nothing, and does not wait.
 CREATE EXTENSION dblink SCHEMA tap;
 SELECT dblink_connect('other', format('dbname=%s host=%s port=%s user=%s', current_database(), split_part(current_setting('unix_socket_directories'), ',', 1),
