@@ -70,6 +70,9 @@ SELECT throws_ok(
 SELECT throws_ok(
     format('INSERT INTO postback.clicks (click_id, subscriber_id, clicked_at) VALUES (%L, 1001, ''2026-03-10 13:00+00'')', :'minted'), '23505', NULL,
     'a direct INSERT of an id of ours twice is refused');
+INSERT INTO postback.clicks (click_id, clicked_at) VALUES (:'minted', '2026-03-12 13:00+00');
+SELECT is((SELECT array_agg(clicked_at) FROM postback.clicks WHERE click_id = :'minted'), ARRAY['2026-03-10 13:00+00'::timestamptz],
+    'one with another time adds nothing');
 
 -- Foreign ids.
 SELECT is(
@@ -126,11 +129,25 @@ INSERT INTO postback.clicks (click_id, campaign_id, subscriber_id, clicked_at) V
 SELECT is((SELECT array_agg(clicked_at) FROM postback.clicks WHERE click_id = 'direct'), ARRAY['2026-03-10 15:00+00'::timestamptz],
     'a foreign id inserted twice is one click');
 SELECT is((_postback.find_click('direct')).subscriber_id, 2001::bigint, 'and is found by its id');
+SELECT results_eq(
+    $$ SELECT l.bucket, l.clicked_at, l.hits FROM postback.click_locations AS l WHERE l.click_id = 'direct' $$,
+    $$ VALUES (postback.subscriber_bucket(2001), '2026-03-10 15:00+00'::timestamptz, 2::bigint) $$, 'because its place is noted');
+SELECT is((SELECT click_id FROM postback.record_click(campaign_id => 456, click_id => 'direct')), 'direct', 'tapped afterwards, it is answered');
+SELECT is((SELECT count(*) FROM postback.clicks WHERE click_id = 'direct'), 1::bigint, 'and stays one click');
+SELECT postback.mint_click_id(3001, '2026-03-10 15:30:00.5+00') AS own, postback.mint_click_id(NULL, '2026-03-10 15:30:00.5+00') AS own_nobody \gset
+INSERT INTO postback.clicks (click_id, subscriber_id, clicked_at) VALUES (:'own', 3001, '2026-03-10 15:30:07+00'), (:'own_nobody', NULL, '2026-03-10 15:30:07+00');
+SELECT results_eq(
+    format('SELECT bucket = postback.click_id_bucket(click_id), clicked_at FROM postback.clicks WHERE click_id IN (%L, %L)', :'own', :'own_nobody'),
+    $$ VALUES (true, '2026-03-10 15:30:00.5+00'::timestamptz), (true, '2026-03-10 15:30:00.5+00') $$, 'an id of ours inserted with its subscriber keeps its address');
+SELECT is_empty(format('SELECT * FROM postback.click_locations WHERE click_id IN (%L, %L)', :'own', :'own_nobody'), 'which needs no note');
 SELECT throws_ok(format('INSERT INTO postback.clicks (click_id) VALUES (%L)', id), '22P02', NULL, format('INSERT of the id %s is refused', to_json(left(id, 70))))
 FROM unnest(ARRAY['', repeat('x', 65), 'a b', E'a\n']) AS id;
 INSERT INTO postback.clicks (click_id, subscriber_id, clicked_at) VALUES (postback.mint_click_id(1, '2026-03-10 16:00+00'), 99, '2026-03-10 16:00+00')
 RETURNING click_id AS strayed \gset
 SELECT is((_postback.find_click(:'strayed')).subscriber_id, 99::bigint, 'an id with another subscriber''s bucket is found all the same');
+INSERT INTO postback.clicks (click_id, subscriber_id, clicked_at) VALUES (:'strayed', 1, '2026-03-10 16:00+00');
+SELECT is((SELECT array_agg(subscriber_id) FROM postback.clicks WHERE click_id = :'strayed'), '{99}', 'inserted again with its own subscriber it stays one click');
+SELECT is((SELECT hits FROM postback.click_locations WHERE click_id = :'strayed'), 2::bigint, 'and the second counts as a hit');
 SELECT is_empty(
     'SELECT click_id FROM postback.clicks GROUP BY click_id HAVING count(*) > 1', 'no click id is there twice');
 
