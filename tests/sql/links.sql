@@ -61,7 +61,7 @@ SELECT is(
 SELECT is((SELECT messages FROM postback.sends WHERE send_id = :send_id), 2100::bigint, 'a second call counts on');
 SELECT is(
     (SELECT array_agg(n ORDER BY n) FROM minted AS m, LATERAL (SELECT _postback.decode_code(m.code, postback.code_key()) & 1073741823 AS n) AS c WHERE place < 3000),
-    array(SELECT generate_series(0, 2099))::bigint[], 'and leaves no gap: a rolled back call costs nothing');
+    array(SELECT generate_series(0, 2099))::bigint[], 'from 0 on, over two calls and more, without a gap');
 SELECT code AS nobody FROM postback.mint_links(:send_id, ARRAY[NULL]::bigint[]) \gset
 SELECT results_eq(
     format('SELECT l.subscriber_id, l.bucket = _postback.link_bucket(l.link_id) FROM postback.links AS l WHERE l.link_id = _postback.decode_code(%L, postback.code_key())', :'nobody'),
