@@ -3,7 +3,8 @@ SELECT no_plan();
 SELECT postback.add_network('Other') \g /dev/null
 SELECT postback.add_offer('Last', 'https://network.example.com/{click_id}', offer_id => 1, network => 'default', click_window => '7 days') AS a,
     postback.add_offer('First', 'https://network.example.com/{click_id}', offer_id => 2, network => 'default', click_window => '1 day', model => 'first_click') AS b,
-    postback.add_offer('Elsewhere', 'https://network.example.com/{click_id}', offer_id => 3, network => 'other') AS c \gset
+    postback.add_offer('Elsewhere', 'https://network.example.com/{click_id}', offer_id => 3, network => 'other') AS c,
+    postback.add_offer('Month', 'https://network.example.com/{click_id}', offer_id => 4, click_window => '1 month') AS d \gset
 SELECT postback.maintain('2026-03-10 12:00+00') \g /dev/null
 CREATE FUNCTION pg_temp.tap(id text, subscriber bigint, offer bigint, at timestamptz, visitor postback.visitor DEFAULT 'human') RETURNS void LANGUAGE sql AS $$
     INSERT INTO postback.clicks (click_id, subscriber_id, offer_id, campaign_id, clicked_at, visitor) VALUES (id, subscriber, offer, 456, at, visitor)
@@ -44,6 +45,21 @@ SELECT is(pg_temp.credited('t3', 'last_click'), NULL, 'without a person there is
 UPDATE postback.clicks SET visitor = 'human' WHERE click_id = 'c3';
 SELECT is(pg_temp.credited('t3', 'last_click'), 'c3 last_click 1 10 USD', 'a click that is classified anew counts at once');
 
+SELECT pg_temp.tap('g1', 1007, 1, '2026-03-10 12:00+00'), pg_temp.tap('g2', 1007, 1, '2026-03-10 12:10+00', 'bot'), pg_temp.tap('g3', 1007, 1, '2026-03-10 12:20+00') \g /dev/null
+SELECT is(pg_temp.convert('t7', 'g2', '2026-03-10 13:00+00'), 'accepted', 'a crawler between two taps of a person');
+SELECT is(pg_temp.credited('t7', m), c || ' ' || m || ' 1 10 USD', 'the person''s tap gets the credit by ' || m) FROM (VALUES ('first_click', 'g1'), ('last_click', 'g3')) AS v (m, c);
+SELECT pg_temp.tap('h1', 1008, 1, '2026-03-10 13:00:00.001+00') \g /dev/null
+INSERT INTO postback.conversions (transaction_id, click_id, payout, converted_at) VALUES ('early', 'h1', 5, '2026-03-10 13:00+00');
+SELECT is(pg_temp.credited('early', m), NULL, 'a click after its conversion earns nothing by ' || m) FROM unnest('{first_click,last_click}'::text[]) AS m;
+
+-- A window is as long for every session as for the receipt of the postback, also over the night the clocks change.
+SELECT pg_temp.tap('i1', 1009, 1, '2026-03-07 12:30+00'), pg_temp.tap('j1', 1010, 4, '2026-02-09 12:00+00') \g /dev/null
+SELECT is(pg_temp.convert('t8', 'i1', '2026-03-08 12:00+00'), 'accepted', 'a conversion 23 and a half hours after its tap');
+SELECT is(pg_temp.convert('t9', 'j1', '2026-03-11 12:00+00'), 'accepted', 'and one 30 days after, with a window of a month');
+SELECT is((SELECT pg_temp.credited(transaction, 'last_click', click_window) FROM set_config('timezone', zone, true)), expected || ' last_click 1 10 USD', what || ' in ' || zone)
+FROM (VALUES ('t8', interval '1 day', 'i1', 'a day is 24 hours'), ('t9', NULL, 'j1', 'a month is 30 days')) AS v (transaction, click_window, expected, what),
+    unnest('{UTC,America/New_York,Asia/Kolkata}'::text[]) AS zone;
+
 -- Scope.
 SELECT pg_temp.tap('d1', 1005, 1, '2026-03-10 12:00+00'), pg_temp.tap('d2', 1005, 2, '2026-03-10 12:10+00'), pg_temp.tap('d3', 1005, 3, '2026-03-10 12:20+00') \g /dev/null
 SELECT is(pg_temp.convert('t4', 'd1', '2026-03-10 13:00+00'), 'accepted', 'taps on three offers of two networks');
@@ -76,8 +92,8 @@ SELECT is_empty(
 
 -- The period and the statuses asked for.
 SELECT is((SELECT array_agg(transaction_id ORDER BY transaction_id) FROM postback.attribution(since => since, until => until)), expected, what)
-FROM (VALUES ('from the moment of conversion', '2026-03-10 13:00+00'::timestamptz, 'infinity'::timestamptz, '{t1,t2,t3,t4,t5}'::text[]),
-    ('a millisecond later', '2026-03-10 13:00:00.001+00', 'infinity', NULL), ('until then, not including it', '-infinity', '2026-03-10 13:00+00', NULL)) AS v (what, since, until, expected);
+FROM (VALUES ('from the moment of conversion', '2026-03-10 13:00+00'::timestamptz, 'infinity'::timestamptz, '{t1,t2,t3,t4,t5,t7,t9}'::text[]),
+    ('a millisecond later', '2026-03-10 13:00:00.001+00', 'infinity', '{t9}'), ('until then, not including it', '-infinity', '2026-03-10 13:00+00', '{t8}')) AS v (what, since, until, expected);
 SELECT is((SELECT array_agg(transaction_id) FROM postback.attribution(statuses => '{reversed}')), '{t1}', 'only the statuses asked for');
 
 SELECT throws_ok(statement, '22023', NULL, statement) FROM unnest(ARRAY['SELECT postback.attribution(''magic'')', 'SELECT postback.attribution(scope => ''world'')',

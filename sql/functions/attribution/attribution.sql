@@ -29,7 +29,10 @@ BEGIN
     FROM postback.conversion_log AS c
     LEFT JOIN postback.offer_rules AS o ON o.offer_id = c.offer_id
     CROSS JOIN LATERAL (SELECT coalesce(attribution.model, o.model, 'last_click') AS model,
-                               coalesce(attribution.click_window, o.click_window, interval '7 days') AS click_window) AS r
+                               -- In seconds, as the receipt of a postback measures it: a day of 24 hours and a month of 30 days
+                               -- in every session's time zone.
+                               make_interval(secs => extract(epoch FROM coalesce(attribution.click_window, o.click_window, interval '7 days')))
+                                   AS click_window) AS r
     CROSS JOIN LATERAL (
         SELECT p.* FROM (
             SELECT k.* FROM postback.click_log AS k
