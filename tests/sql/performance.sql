@@ -81,6 +81,11 @@ RESET timezone;
 SELECT is((SELECT concat_ws(' ', messages, human_clicks, approved) FROM postback.performance('{}', '2026-03-10 22:00+00', '2026-03-11 00:30+00')), '4 1 1', 'the period begins with since and ends before until');
 SELECT is_empty('SELECT * FROM postback.performance(since => ''2030-01-01 00:00+00'')', 'nothing happened then: no rows');
 
+SELECT postback.create_send(458, 1, base_url => 'https://s.example.com', cost_per_message => 0.02, sent_at => '2031-03-10 09:00+00') \g /dev/null
+SELECT is_empty(
+    $$ SELECT d FROM unnest('{campaign,send,subscriber}'::text[]) AS d, LATERAL postback.performance(ARRAY[d], '2031-01-01 00:00+00') AS p
+       WHERE (p.messages, p.cost) IS DISTINCT FROM (0, 0) $$, 'a send without links has no message and no cost, by subscriber too');
+
 -- Currencies are kept apart.
 SELECT postback.receive_postback('default', format('click_id=%s&payout=3&currency=EUR&transaction_id=eur', (SELECT click_id FROM told WHERE send = 'a' AND subscriber_id = 2)),
     now => '2026-03-10 10:30+00') \g /dev/null
@@ -88,6 +93,55 @@ SELECT throws_ok('SELECT * FROM postback.performance()', 'PB401', 'the period ha
 SELECT is((SELECT concat_ws(' ', revenue, cost, currency) FROM postback.performance('{}', in_currency => 'EUR')), '3 0 EUR', 'one currency at a time');
 SELECT is((SELECT concat_ws(' ', revenue, cost, conversions, currency) FROM postback.performance('{}', in_currency => 'USD')), '12.5 0.24 6 USD', 'all conversions are counted');
 SELECT lives_ok('SELECT * FROM postback.performance(since => ''2026-03-10 20:00+00'')', 'a period with one currency needs no name');
+
+-- The views answer the same, and keep currencies apart by themselves.
+INSERT INTO postback.campaigns (campaign_id, name) VALUES (456, 'Spring');
+INSERT INTO postback.segments (segment_id, name) VALUES (101, 'New');
+SELECT results_eq(
+    'SELECT campaign_id, campaign, currency::text COLLATE "default", conversions, approved, revenue, pending_revenue FROM postback.revenue_by_campaign ORDER BY campaign_id, currency',
+    $$ VALUES (456::bigint, 'Spring', 'EUR', 1::bigint, 1::bigint, 3::numeric, 0::numeric), (456, 'Spring', 'USD', 5, 2, 12.5, 4) $$, 'revenue_by_campaign');
+SELECT results_eq(
+    'SELECT segment_id, segment, currency::text COLLATE "default", conversions, approved, revenue, pending_revenue FROM postback.revenue_by_segment ORDER BY segment_id, currency',
+    $$ VALUES (101::bigint, 'New', 'EUR', 1::bigint, 1::bigint, 3::numeric, 0::numeric), (101, 'New', 'USD', 3, 1, 10, 4), (102, NULL, 'USD', 2, 1, 2.5, 0) $$,
+    'revenue_by_segment');
+SELECT results_eq(
+    'SELECT variant_id, variant, currency::text COLLATE "default", conversions, approved, revenue, pending_revenue FROM postback.revenue_by_variant ORDER BY variant_id, currency',
+    $$ VALUES (1::bigint, NULL::text, 'EUR', 1::bigint, 1::bigint, 3::numeric, 0::numeric), (1, NULL, 'USD', 5, 2, 12.5, 4) $$, 'revenue_by_variant');
+SELECT results_eq(
+    'SELECT offer_id, offer, currency::text COLLATE "default", conversions, approved, revenue, pending_revenue FROM postback.revenue_by_offer ORDER BY offer_id, currency',
+    $$ VALUES (1::bigint, 'One', 'EUR', 1::bigint, 1::bigint, 3::numeric, 0::numeric), (1, 'One', 'USD', 3, 1, 10, 4), (2, 'Two', 'USD', 2, 1, 2.5, 0) $$,
+    'revenue_by_offer');
+SELECT results_eq(
+    'SELECT subscriber_id, currency::text COLLATE "default", approved, revenue, first_converted_at, last_converted_at FROM postback.subscriber_value ORDER BY subscriber_id, currency',
+    $$ VALUES (1::bigint, 'USD', 2::bigint, 12.5, '2026-03-10 10:10+00'::timestamptz, '2026-03-10 23:40+00'::timestamptz),
+        (2, 'EUR', 1, 3, '2026-03-10 10:30+00', '2026-03-10 10:30+00'), (2, 'USD', 0, 0, '2026-03-10 10:12+00', '2026-03-11 00:40+00'),
+        (4, 'USD', 0, 0, '2026-03-10 10:15+00', '2026-03-10 10:15+00') $$, 'subscriber_value');
+SELECT postback.receive_postback('default', 'click_id=nobody&payout=1', now => at), postback.receive_postback('default', 'payout=1', now => at)
+FROM unnest('{2026-03-10 23:59:59.999+00,2026-03-11 00:00+00}'::timestamptz[]) AS at \g /dev/null
+SET timezone = 'Pacific/Kiritimati';
+SELECT results_eq(
+    'SELECT network, day, verdict::text, postbacks, one_reason IS NOT NULL FROM postback.postback_verdicts ORDER BY day, verdict::text',
+    $$ VALUES ('default', '2026-03-10'::date, 'accepted', 5::bigint, false), ('default', '2026-03-10', 'malformed', 1, true), ('default', '2026-03-10', 'unmatched', 1, true),
+        ('default', '2026-03-11', 'accepted', 1, false), ('default', '2026-03-11', 'malformed', 1, true), ('default', '2026-03-11', 'unmatched', 1, true) $$,
+    'postback_verdicts, by UTC day in every session');
+RESET timezone;
+SELECT results_eq(
+    'SELECT send_id, visitor::text, hits, first_hit_at FROM postback.visitors_by_send ORDER BY send_id, visitor::text',
+    format($$ VALUES (%1$s::bigint, 'bot', 1::bigint, '2026-03-10 10:03+00'::timestamptz), (%1$s, 'head', 1, '2026-03-10 10:04+00'), (%1$s, 'human', 4, '2026-03-10 10:00+00'),
+        (%2$s, 'human', 2, '2026-03-10 23:30+00') $$, :send_a, :send_b), 'visitors_by_send');
+
+-- The clocks change: New York on 8 March and on 1 November 2026.
+INSERT INTO postback.clicks (click_id, campaign_id, clicked_at, visitor) SELECT 'clock' || extract(epoch FROM at), 459, at, 'human'
+FROM unnest('{2026-03-08 04:30+00,2026-03-08 06:30+00,2026-03-08 07:30+00,2026-03-09 03:30+00,2026-03-09 04:30+00,
+    2026-11-01 05:30+00,2026-11-01 06:30+00,2026-11-02 04:30+00,2026-11-02 05:30+00}'::timestamptz[]) AS at;
+SELECT results_eq(
+    $$ SELECT day, human_clicks FROM postback.performance('{campaign,day}', time_zone => 'America/New_York', in_currency => 'USD') WHERE campaign_id = 459 ORDER BY day $$,
+    $$ VALUES ('2026-03-07'::date, 1::bigint), ('2026-03-08', 3), ('2026-03-09', 1), ('2026-11-01', 3), ('2026-11-02', 1) $$, 'a day of 23 hours and one of 25 end at midnight');
+SELECT results_eq(
+    $$ SELECT hour, human_clicks FROM postback.performance('{campaign,hour}', time_zone => 'America/New_York', in_currency => 'USD')
+       WHERE campaign_id = 459 AND hour::date IN ('2026-03-08', '2026-11-01') ORDER BY hour $$,
+    $$ VALUES ('2026-03-08 01:00'::timestamp, 1::bigint), ('2026-03-08 03:00', 1), ('2026-03-08 23:00', 1), ('2026-11-01 01:00', 2), ('2026-11-01 23:00', 1) $$,
+    'the hour that is skipped has nothing, the one that comes twice has both');
 
 SELECT throws_ok(statement, '22023', NULL, statement)
 FROM unnest(ARRAY['SELECT postback.performance(''{planet}'')', 'SELECT postback.performance(''{campaign,NULL}'')', 'SELECT postback.performance(''{day}'', ''2026-03-10 20:00+00'', time_zone => ''Mars/Olympus'')']) AS statement;

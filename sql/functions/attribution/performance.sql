@@ -42,12 +42,13 @@ BEGIN
     RETURN QUERY
     WITH facts AS (
         SELECT s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.send_id, o.network_id, l.subscriber_id, s.sent_at AS at,
-               CASE WHEN by_subscriber THEN 1 ELSE s.messages END AS messages,
-               CASE WHEN s.cost_currency = money THEN s.cost_per_message * CASE WHEN by_subscriber THEN 1 ELSE s.messages END END AS cost,
+               m.messages, CASE WHEN s.cost_currency = money THEN s.cost_per_message * m.messages END AS cost,
                0 AS clicks, 0 AS human_clicks, NULL::text AS person, NULL::postback.conversion_status AS status, NULL::numeric AS payout
         FROM postback.send_log AS s
         LEFT JOIN postback.offer_rules AS o ON o.offer_id = s.offer_id
         LEFT JOIN postback.link_log AS l ON by_subscriber AND l.link_id BETWEEN s.send_id << 40 AND (s.send_id << 40) + 1099511627775
+        -- Without a link the send counts as a whole: for nobody, when subscribers are asked for.
+        CROSS JOIN LATERAL (SELECT CASE WHEN l.link_id IS NULL THEN s.messages ELSE 1 END AS messages) AS m
         WHERE s.sent_at >= since AND s.sent_at < until
         UNION ALL
         SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, o.network_id, k.subscriber_id, k.clicked_at,
