@@ -104,7 +104,8 @@ SELECT is(pg_temp.found_after('SELECT 1'), 'nothing', 'the same without tamperin
 SELECT postback.record_click(offer_id => 1, campaign_id => 456, click_id => 'order', now => '2026-03-10 12:00+00') \g /dev/null
 CREATE TEMP TABLE events (n integer, message text);
 INSERT INTO events VALUES (1, 'payout=10&status=pending&timestamp=2026-03-10T13:00:00Z'), (2, 'payout=12&status=approved&timestamp=2026-03-10T14:00:00Z'),
-    (3, 'payout=12&status=reversed&timestamp=2026-03-10T15:00:00Z'), (4, 'payout=11&status=approved&timestamp=2026-03-10T13:30:00Z');
+    (3, 'payout=12&status=reversed&timestamp=2026-03-10T15:00:00Z'), (4, 'payout=11&status=approved&timestamp=2026-03-10T13:30:00Z'),
+    (5, 'payout=12&status=reversed&timestamp=2026-03-10T13:45:00Z');
 CREATE FUNCTION pg_temp.arrive(transaction text, event_order integer[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     place integer;
@@ -126,6 +127,10 @@ SELECT is(
 SELECT is(
     (SELECT array_agg(DISTINCT pg_temp.arrive(format('r%s%s%s%s', a, b, c, d), ARRAY[a, b, c, d])) FROM generate_series(1, 4) AS a, generate_series(1, 4) AS b,
      generate_series(1, 4) AS c, generate_series(1, 4) AS d WHERE a <> b AND a <> c AND a <> d AND b <> c AND b <> d AND c <> d), '{reversed 0}', 'all four, in all 24 orders');
+SELECT is(
+    (SELECT array_agg(DISTINCT pg_temp.arrive(format('s%s%s%s%s', a, b, c, d), ARRAY[a, b, c, d])) FROM unnest('{2,3,4,5}'::int[]) AS a, unnest('{2,3,4,5}'::int[]) AS b,
+     unnest('{2,3,4,5}'::int[]) AS c, unnest('{2,3,4,5}'::int[]) AS d WHERE a <> b AND a <> c AND a <> d AND b <> c AND b <> d AND c <> d), '{reversed 0}',
+    'approved and reversed twice, in all 24 orders');
 SELECT is(pg_temp.arrive('repeat', '{1,2,3,2,1,3,2}'), 'reversed 0', 'exact repeats move nothing, however old');
 SELECT is(
     pg_temp.ledger_of('repeat'), '1 postback pending pending 10; 2 postback approved approved 2; 3 postback reversed reversed -12', 'and are not written down again');

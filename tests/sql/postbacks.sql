@@ -115,8 +115,8 @@ SELECT is(
           FROM unnest('{approved,reversed,approved,reversed&timestamp=2026-03-10T13:02:00Z,approved&timestamp=2026-03-10T13:03:00Z}'::text[]) AS s),
     '{accepted 200,updated 200,duplicate 200,duplicate 200,updated 200}', 'a repeat of the approval is not a new one, an approval with a later time is');
 SELECT is(
-    array(SELECT payout_delta FROM postback.ledger JOIN postback.conversions USING (conversion_id) WHERE transaction_id = 'again' ORDER BY seq), '{6,-6,6}'::numeric[],
-    'which pays again');
+    array(SELECT payout_delta FROM postback.ledger JOIN postback.conversions USING (conversion_id) WHERE transaction_id = 'again' ORDER BY seq), '{6,-6,0,6}'::numeric[],
+    'which pays again; the second reversal, of another time, is written down and moves nothing');
 
 -- Conflicts: the same key, another click or another currency.
 SELECT pg_temp.post('default', format('click_id=%s&payout=1&transaction_id=claimed', pg_temp.tapped(1011))) \g /dev/null

@@ -18,6 +18,7 @@ DECLARE
     new_status postback.conversion_status;
     new_payout numeric;
     moved boolean;
+    agrees boolean;
     verdict postback.verdict;
     hash bytea;
 BEGIN
@@ -54,10 +55,13 @@ BEGIN
     new_status := folded.status;
     new_payout := _postback.counted(folded.status, folded.payout);
     moved := new_status <> c.status OR new_payout <> c.payout;
-    IF NOT moved AND m.status = c.status AND _postback.counted(m.status, amount) = c.payout THEN
+    agrees := NOT moved AND m.status = c.status AND _postback.counted(m.status, amount) = c.payout;
+    -- With a time of its own it is kept nevertheless: an event that is still under way may lie between the two times.
+    IF agrees AND m.event_at IS NULL THEN
         RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket)::_postback.outcome;
     END IF;
-    verdict := CASE WHEN moved THEN 'updated' WHEN folded.last_applied THEN 'stale' ELSE 'illegal_transition' END;
+    verdict := CASE WHEN agrees THEN 'duplicate' WHEN moved THEN 'updated' WHEN folded.last_applied THEN 'stale'
+                    ELSE 'illegal_transition' END;
 
     hash := _postback.append_event(conversion_id, bucket, c.ledger_seq + 1, c.ledger_hash, m.received_at, happened_at,
         m.event_at IS NOT NULL, 'postback', m.status, amount, moved, new_status, new_payout - c.payout, c.currency, m.postback_id);
@@ -66,6 +70,7 @@ BEGIN
         ledger_seq = c.ledger_seq + 1, ledger_hash = hash
     WHERE v.conversion_id = conversion_id AND v.bucket = bucket;
     RETURN ROW(verdict, concat_ws('; ', m.note, CASE verdict
+        WHEN 'duplicate' THEN 'the conversion says so already'
         WHEN 'stale' THEN 'an older event than the ones that count'
         WHEN 'illegal_transition' THEN format('%s cannot become %s', c.status, m.status) END), conversion_id, bucket)::_postback.outcome;
 END
