@@ -19,6 +19,7 @@ SELECT is(
 SELECT lives_ok('DROP EXTENSION postback', 'without data DROP EXTENSION needs no CASCADE');
 SELECT ok(to_regnamespace('postback') IS NULL AND to_regnamespace('_postback') IS NULL, 'DROP EXTENSION takes its schemas along');
 CREATE EXTENSION postback;
+SELECT is(postback.version(), (SELECT extversion FROM pg_extension WHERE extname = 'postback'), 'the library and the SQL are of one version');
 
 -- Somebody else's relations in the schemas are neither taken over nor overwritten.
 CREATE TABLE postback.clicks (planted text);
