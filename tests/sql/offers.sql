@@ -10,7 +10,9 @@ FROM unnest(ARRAY[
     'https:///offer?c={click_id}', 'https://?c={click_id}', 'https://example.com/', 'https://example.com/?c={clickid}',
     'https://example.com/?c={click_id}&x={unknown}', 'https://example.com/?c={click_id', 'https://example.com/?c={{click_id}}',
     'https://example.com/?c={click_id}&x=a b', 'https://example.com\@evil.example/?c={click_id}', E'https://example.com/?c={click_id}\r\nSet-Cookie: a=b',
-    ' https://example.com/?c={click_id}', E'\tjavascript:alert("{click_id}")', E'java\tscript:alert("{click_id}")', '//evil', '/\evil.example/{click_id}', 'https://example.com/{sub1}../?c={click_id}', 'https://example.com/?c={click_id}&x=' || repeat('x', 4096)]) AS url;
+    ' https://example.com/?c={click_id}',
+    E'\tjavascript:alert("{click_id}")', E'java\tscript:alert("{click_id}")', '//evil', '/\evil.example/{click_id}',
+    'https://example.com/{sub1}../?c={click_id}', 'https://example.com/?c={click_id}&x=' || repeat('x', 4096)]) AS url;
 SELECT throws_ok('SELECT postback.add_offer(''Offer'', NULL)', '23502', NULL, 'no template is refused');
 
 SELECT postback.add_offer('Offer', 'https://network.example.com/offer/789?aff_click_id={click_id}', offer_id => 789) AS offer_id \gset
