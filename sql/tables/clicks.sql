@@ -18,6 +18,7 @@ CREATE TABLE postback.clicks (
     purpose text,
     subs jsonb,
     CONSTRAINT clicks_pkey PRIMARY KEY (click_id, bucket, clicked_at),
+    CONSTRAINT clicks_clicked_at_is_plausible CHECK (clicked_at >= '1970-01-01 00:00:00+00' AND clicked_at < '9999-01-01 00:00:00+00'),
     CONSTRAINT clicks_bucket_is_valid CHECK (bucket BETWEEN 0 AND 1023)
 ) PARTITION BY RANGE (clicked_at);
 CREATE INDEX clicks_subscriber_idx ON postback.clicks (bucket, subscriber_id, clicked_at);

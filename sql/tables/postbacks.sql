@@ -35,9 +35,10 @@ COMMENT ON COLUMN postback.postbacks.event_at IS 'When the network says it happe
 COMMENT ON COLUMN postback.postbacks.dedupe_key IS 'Fields and values of the recipe that makes two messages one conversion.';
 
 CREATE TABLE _postback.orphans (
-    click_id text COLLATE "C" NOT NULL,
-    postback_id text COLLATE "C" NOT NULL,
+    postback_id text COLLATE "C" CONSTRAINT orphans_pkey PRIMARY KEY,
     received_at timestamptz NOT NULL,
-    CONSTRAINT orphans_pkey PRIMARY KEY (click_id, postback_id)
+    click_id text COLLATE "C",
+    network_id integer NOT NULL,
+    dedupe_key text COLLATE "C" NOT NULL
 );
-COMMENT ON TABLE _postback.orphans IS 'Unmatched postbacks that wait for their click.';
+COMMENT ON TABLE _postback.orphans IS 'Unmatched postbacks that wait for their click, or for the conversion that they are about.';

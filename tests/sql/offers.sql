@@ -37,20 +37,20 @@ SELECT throws_ok('SELECT postback.add_offer(''Offer'', ''https://example.com/{cl
 
 -- Rendering. An offer with every macro, tapped through /click.
 SELECT postback.add_offer('Macros', 'https://example.com/{sub2}/o?c={click_id}&a={campaign_id}&s={segment_id}&o={offer_id}&n={send_id}&x={sub1}&y={sub10}#{sub1}',
-    offer_id => 790) AS offer_id \gset
+    offer_id => 890) AS offer_id \gset
 SELECT is(
-    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 790, click_id => 'a1b2c3', subs => '{"sub1": "x", "sub2": "p"}')),
-    'https://example.com/p/o?c=a1b2c3&a=456&s=&o=790&n=&x=x&y=#x', 'macros are filled in, those without a value are empty');
+    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 890, click_id => 'a1b2c3', subs => '{"sub1": "x", "sub2": "p"}')),
+    'https://example.com/p/o?c=a1b2c3&a=456&s=&o=890&n=&x=x&y=#x', 'macros are filled in, those without a value are empty');
 SELECT is(
-    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 790, click_id => 'a1b2c4',
+    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 890, click_id => 'a1b2c4',
         subs => '{"sub1": "a&b=c d%/?#\"\r\n", "sub2": "../x", "sub10": "ä{click_id}"}')),
-    'https://example.com/..%2Fx/o?c=a1b2c4&a=456&s=&o=790&n=&x=a%26b%3Dc%20d%25%2F%3F%23%22%0D%0A&y=%C3%A4%7Bclick_id%7D#a%26b%3Dc%20d%25%2F%3F%23%22%0D%0A',
+    'https://example.com/..%2Fx/o?c=a1b2c4&a=456&s=&o=890&n=&x=a%26b%3Dc%20d%25%2F%3F%23%22%0D%0A&y=%C3%A4%7Bclick_id%7D#a%26b%3Dc%20d%25%2F%3F%23%22%0D%0A',
     'values are percent-encoded and not expanded again');
 SELECT isnt(
-    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 790, click_id => 'a1b2c5', subs => '{"sub2": ".."}')),
-    'https://example.com/../o?c=a1b2c5&a=456&s=&o=790&n=&x=&y=#', 'a value of two dots does not climb out of its path segment');
+    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 890, click_id => 'a1b2c5', subs => '{"sub2": ".."}')),
+    'https://example.com/../o?c=a1b2c5&a=456&s=&o=890&n=&x=&y=#', 'a value of two dots does not climb out of its path segment');
 SELECT ok(
-    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 790, click_id => 'a1b2c6', subs => subs)) LIKE 'https://example.com/%',
+    (SELECT location FROM postback.record_click(campaign_id => 456, offer_id => 890, click_id => 'a1b2c6', subs => subs)) LIKE 'https://example.com/%',
     format('subs %s do not break a redirect', subs))
 FROM unnest(ARRAY['[]', '1', 'null', '"text"', '{"sub1": null}', '{"sub1": {"a": 1}}', '{"sub1": 5, "sub2": true}', '{"sub11": "x", "": "y"}']::jsonb[]) AS subs;
 

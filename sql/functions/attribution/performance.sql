@@ -17,7 +17,9 @@ DECLARE
     dimensions CONSTANT text[] := ARRAY['campaign', 'segment', 'variant', 'offer', 'send', 'network', 'subscriber', 'day', 'hour'];
     unknown text;
     currencies text[];
-    money text := in_currency;
+    money text := upper(in_currency);
+    -- An offer without a network belongs to 'default', where its postbacks arrive.
+    own_network CONSTANT integer := (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
     -- Messages have a subscriber only in links, which are not read unless somebody asks for subscribers.
     by_subscriber CONSTANT boolean := 'subscriber' = ANY (performance.by);
 BEGIN
@@ -41,7 +43,7 @@ BEGIN
 
     RETURN QUERY
     WITH facts AS (
-        SELECT s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.send_id, o.network_id, l.subscriber_id, s.sent_at AS at,
+        SELECT s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.send_id, coalesce(o.network_id, own_network) AS network_id, l.subscriber_id, s.sent_at AS at,
                m.messages, CASE WHEN s.cost_currency = money THEN s.cost_per_message * m.messages END AS cost,
                0 AS clicks, 0 AS human_clicks, NULL::text AS person, NULL::postback.conversion_status AS status, NULL::numeric AS payout
         FROM postback.send_log AS s
@@ -51,7 +53,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT CASE WHEN l.link_id IS NULL THEN s.messages ELSE 1 END AS messages) AS m
         WHERE s.sent_at >= since AND s.sent_at < until
         UNION ALL
-        SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, o.network_id, k.subscriber_id, k.clicked_at,
+        SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, coalesce(o.network_id, own_network), k.subscriber_id, k.clicked_at,
                0, NULL, CASE WHEN k.visitor = 'head' THEN 0 ELSE 1 END, CASE WHEN k.visitor = 'human' THEN 1 ELSE 0 END,
                -- A person is a subscriber within a send; where nobody knows the subscriber, every click is its own.
                CASE WHEN k.visitor = 'human' THEN coalesce(k.send_id || '/' || k.subscriber_id, k.subscriber_id::text, k.click_id) END, NULL, NULL

@@ -56,6 +56,13 @@ BEGIN
     INSERT INTO postback.click_locations AS l (click_id, bucket, clicked_at) VALUES (click_id, bucket, clicked_at)
     ON CONFLICT ON CONSTRAINT click_locations_pkey DO UPDATE SET hits = l.hits + 1
     RETURNING l.hits INTO hits;
-    RETURN hits = 1;
+    IF hits = 1 THEN
+        RETURN true;
+    ELSIF (_postback.find_click(click_id)).click_id IS NULL THEN
+        -- The click was dropped with its day: this one takes its place.
+        UPDATE postback.click_locations AS l SET bucket = bucket, clicked_at = clicked_at WHERE l.click_id = click_id;
+        RETURN true;
+    END IF;
+    RETURN false;
 END
 $$;

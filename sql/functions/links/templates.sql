@@ -36,6 +36,8 @@ BEGIN
         VALUES (offer_id, name, url_template, chosen_network, network_offer_id, click_window, model, payout)
         RETURNING postback.offers.offer_id INTO new_offer;
     END IF;
+    -- The next number that is given goes on after the ones that were chosen.
+    PERFORM setval(pg_get_serial_sequence('postback.offers', 'offer_id'), (SELECT max(o.offer_id) FROM postback.offers AS o));
     RETURN new_offer;
 END
 $$;

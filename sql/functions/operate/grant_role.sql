@@ -37,7 +37,10 @@ BEGIN
             'postback.networks, postback.link_aliases, postback.status_transitions TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
             'postback.postbacks, postback.links TO %I', role);
-        EXECUTE format('GRANT INSERT ON postback.clicks, postback.conversions TO %I', role);
+        EXECUTE format('GRANT INSERT ON postback.clicks TO %I', role);
+        -- Not the id, the key and the ledger: those are made.
+        EXECUTE format('GRANT INSERT (network_id, transaction_id, event, click_id, clicked_at, send_id, campaign_id, segment_id, variant_id, '
+            'offer_id, subscriber_id, status, raw_status, payout, currency, converted_at, received_at, source_ip) ON postback.conversions TO %I', role);
         EXECUTE format('GRANT UPDATE (status, payout) ON postback.conversions TO %I', role);
     END IF;
 END

@@ -73,27 +73,35 @@ RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     orphan record;
+    kept record;
     m _postback.message;
     done _postback.outcome;
     matched bigint := 0;
 BEGIN
     DELETE FROM _postback.orphans AS w WHERE w.received_at < now - interval '90 days';
     FOR orphan IN
-        SELECT w.click_id, w.postback_id, w.received_at FROM _postback.orphans AS w
+        SELECT w.postback_id, w.received_at FROM _postback.orphans AS w
         WHERE EXISTS (SELECT FROM postback.click_locations AS l WHERE l.click_id = w.click_id)
+           OR EXISTS (SELECT FROM postback.conversion_keys AS k WHERE k.network_id = w.network_id AND k.dedupe_key = w.dedupe_key)
            OR EXISTS (SELECT FROM postback.clicks AS c
                 WHERE c.click_id = w.click_id AND c.bucket = postback.click_id_bucket(w.click_id)
                   AND c.clicked_at = postback.click_id_time(w.click_id))
         ORDER BY w.received_at, w.postback_id FOR UPDATE OF w SKIP LOCKED
     LOOP
-        SELECT (ROW(NULL, p.postback_id, p.received_at, p.network_id, NULL, p.method, p.path, NULL, NULL, p.content_type, p.source_ip,
-                p.checks, NULL, NULL, p.click_id, p.transaction_id, p.event, p.raw_status,
-                CASE WHEN p.raw_status IS NULL THEN n.default_status
-                     ELSE (n.statuses ->> lower(p.raw_status))::postback.conversion_status END,
-                p.payout, p.currency, p.network_offer_id, p.event_at, NULL, p.dedupe_key)::_postback.message).*
-        INTO m
+        SELECT p.*, n.slug, n.statuses, n.default_status INTO kept
         FROM postback.postbacks AS p JOIN postback.networks AS n ON n.network_id = p.network_id
         WHERE p.postback_id = orphan.postback_id AND p.received_at = orphan.received_at;
+        IF kept.slug = 'default' AND coalesce(kept.path, '/postback') = '/postback' THEN
+            -- It named no network. Now that its click is known its offer's network is, with its own map and its own checks.
+            m := _postback.read_message_carefully(NULL, kept.postback_id, kept.received_at, NULL, NULL, kept.method, kept.path,
+                kept.query, kept.body, kept.content_type, kept.source_ip);
+        ELSE
+            m := ROW(NULL, kept.postback_id, kept.received_at, kept.network_id, kept.slug, kept.method, kept.path, kept.query, kept.body,
+                kept.content_type, kept.source_ip, kept.checks, NULL, NULL, kept.click_id, kept.transaction_id, kept.event,
+                kept.raw_status, CASE WHEN kept.raw_status IS NULL THEN kept.default_status
+                    ELSE (kept.statuses ->> lower(kept.raw_status))::postback.conversion_status END,
+                kept.payout, kept.currency, kept.network_offer_id, kept.event_at, NULL, kept.dedupe_key)::_postback.message;
+        END IF;
         BEGIN
             done := _postback.apply_message(m);
         EXCEPTION
@@ -102,9 +110,9 @@ BEGIN
                 done := ROW('malformed', format('could not be processed: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL)::_postback.outcome;
         END;
         UPDATE postback.postbacks AS p
-        SET verdict = done.verdict, reason = concat_ws('; ', 'matched when its click arrived', nullif(done.reason, '')), conversion_id = done.conversion_id
+        SET network_id = m.network_id, checks = m.checks, dedupe_key = m.dedupe_key, verdict = done.verdict, reason = concat_ws('; ', 'matched later', nullif(done.reason, '')), conversion_id = done.conversion_id
         WHERE p.postback_id = orphan.postback_id AND p.received_at = orphan.received_at;
-        DELETE FROM _postback.orphans AS w WHERE w.click_id = orphan.click_id AND w.postback_id = orphan.postback_id;
+        DELETE FROM _postback.orphans AS w WHERE w.postback_id = orphan.postback_id;
         matched := matched + 1;
     END LOOP;
     RETURN matched;

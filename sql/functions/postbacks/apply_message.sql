@@ -6,7 +6,9 @@ DECLARE
     click _postback.click;
     offer record;
     amount numeric;
-    happened_at CONSTANT timestamptz := coalesce(m.event_at, m.received_at);
+    happened_at timestamptz := coalesce(m.event_at, m.received_at);
+    by_network boolean := m.event_at IS NOT NULL;
+    note text := m.note;
     money text;
     new_id text;
     hash bytea;
@@ -34,17 +36,22 @@ BEGIN
         click := _postback.find_click(m.click_id);
     END IF;
     IF click.click_id IS NULL THEN
-        IF m.click_id IS NOT NULL THEN
-            INSERT INTO _postback.orphans (click_id, postback_id, received_at) VALUES (m.click_id, m.postback_id, m.received_at)
-            ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING;
-        END IF;
+        INSERT INTO _postback.orphans (postback_id, received_at, click_id, network_id, dedupe_key)
+        VALUES (m.postback_id, m.received_at, m.click_id, m.network_id, m.dedupe_key)
+        ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING;
         RETURN ROW('unmatched', concat_ws('; ', m.note, CASE WHEN m.click_id IS NULL THEN 'no conversion has this key and no click is named'
             ELSE 'the click is not known (yet)' END), NULL, NULL)::_postback.outcome;
     END IF;
 
     SELECT o.network_id, o.click_window, o.payout INTO offer FROM postback.offers AS o WHERE o.offer_id = click.offer_id;
-    IF coalesce(offer.network_id, m.network_id) <> m.network_id AND _postback.is_guarded(offer.network_id) THEN
+    IF NOT _postback.may_credit(m.network_id, offer.network_id) THEN
         RETURN ROW('unauthenticated', 'the click''s offer belongs to another network, whose checks this message did not pass', NULL, NULL)::_postback.outcome;
+    END IF;
+    IF happened_at < click.clicked_at THEN
+        -- Nothing converts before its click. Clocks differ by minutes; hours are a wrong time zone.
+        by_network := happened_at >= click.clicked_at - interval '5 minutes';
+        note := concat_ws('; ', note, CASE WHEN NOT by_network THEN 'the time lies before the click: is the network''s time_zone right?' END);
+        happened_at := CASE WHEN by_network THEN click.clicked_at ELSE greatest(m.received_at, click.clicked_at) END;
     END IF;
     IF happened_at - click.clicked_at > coalesce(offer.click_window, interval '7 days') THEN
         RETURN ROW('outside_window', format('converted %s after the click', happened_at - click.clicked_at), NULL, NULL)::_postback.outcome;
@@ -63,7 +70,7 @@ BEGIN
     END IF;
 
     amount := coalesce(m.payout, offer.payout, 0);
-    hash := _postback.append_event(new_id, click.bucket, 1, ''::bytea, m.received_at, happened_at, m.event_at IS NOT NULL, 'postback',
+    hash := _postback.append_event(new_id, click.bucket, 1, ''::bytea, m.received_at, happened_at, by_network, 'postback',
         m.status, amount, true, m.status, _postback.counted(m.status, amount), money, m.postback_id);
     INSERT INTO postback.conversions (conversion_id, bucket, network_id, dedupe_key, transaction_id, event, click_id, clicked_at,
         send_id, campaign_id, segment_id, variant_id, offer_id, subscriber_id, status, raw_status, payout, currency,
@@ -71,7 +78,7 @@ BEGIN
     VALUES (new_id, click.bucket, m.network_id, m.dedupe_key, m.transaction_id, m.event, click.click_id, click.clicked_at,
         click.send_id, click.campaign_id, click.segment_id, click.variant_id, click.offer_id, click.subscriber_id, m.status,
         m.raw_status, _postback.counted(m.status, amount), money, happened_at, m.received_at, m.source_ip, 1, hash);
-    RETURN ROW('accepted', m.note, new_id, click.bucket)::_postback.outcome;
+    RETURN ROW('accepted', nullif(note, ''), new_id, click.bucket)::_postback.outcome;
 END
 $$;
 
@@ -80,6 +87,21 @@ CREATE FUNCTION _postback.counted(status postback.conversion_status, payout nume
 RETURNS numeric LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN CASE WHEN status IN ('pending', 'approved') THEN payout ELSE 0 END;
+END
+$$;
+
+-- Whether a network's message may move money of an offer. The offer's own network may; another one may not get past checks
+-- that the owner has configured. An offer without a network belongs to 'default', but a network that passed checks of its own may too.
+CREATE FUNCTION _postback.may_credit(sender integer, owner integer)
+RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fallback integer;
+BEGIN
+    IF owner IS NOT NULL THEN
+        RETURN sender = owner OR NOT _postback.is_guarded(owner);
+    END IF;
+    SELECT n.network_id INTO fallback FROM postback.networks AS n WHERE n.slug = 'default';
+    RETURN sender IS NOT DISTINCT FROM fallback OR NOT _postback.is_guarded(fallback) OR _postback.is_guarded(sender);
 END
 $$;
 

@@ -22,18 +22,19 @@ DECLARE
     verdict postback.verdict;
     hash bytea;
 BEGIN
-    SELECT v.click_id, v.currency, v.status, v.payout, v.ledger_seq, v.ledger_hash INTO STRICT c
-    FROM postback.conversions AS v WHERE v.conversion_id = conversion_id AND v.bucket = bucket FOR UPDATE;
+    SELECT v.click_id, v.currency, v.status, v.payout, v.ledger_seq, v.ledger_hash, o.network_id AS owner INTO STRICT c
+    FROM postback.conversions AS v LEFT JOIN postback.offers AS o ON o.offer_id = v.offer_id
+    WHERE v.conversion_id = conversion_id AND v.bucket = bucket FOR UPDATE OF v;
 
-    IF m.click_id <> c.click_id THEN
+    IF NOT _postback.may_credit(m.network_id, c.owner) THEN
+        RETURN ROW('unauthenticated', 'the offer belongs to another network, whose checks this message did not pass', NULL, NULL)::_postback.outcome;
+    ELSIF m.click_id <> c.click_id THEN
         RETURN ROW('conflict', 'the same transaction was first reported for another click', conversion_id, bucket)::_postback.outcome;
     ELSIF m.currency <> c.currency THEN
         RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket)::_postback.outcome;
     END IF;
 
-    amount := coalesce(m.payout, (
-        SELECT e.asserted_payout FROM postback.conversion_events AS e
-        WHERE e.conversion_id = conversion_id AND e.bucket = bucket ORDER BY e.seq DESC LIMIT 1));
+    amount := coalesce(m.payout, _postback.last_amount(conversion_id, bucket));
     IF EXISTS (
         SELECT FROM postback.conversion_events AS e
         WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause = 'postback'

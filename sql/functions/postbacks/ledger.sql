@@ -30,6 +30,26 @@ BEGIN
 END
 $$;
 
+-- A value inside a dedupe key, written as extension/core writes it.
+CREATE FUNCTION _postback.key_part(value text)
+RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN replace(replace(replace(value, '%', '%25'), '&', '%26'), '=', '%3D');
+END
+$$;
+
+-- The amount last reported with a status that pays; a reversal's own amount is not one.
+CREATE FUNCTION _postback.last_amount(conversion_id text, bucket smallint)
+RETURNS numeric LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (
+        SELECT e.asserted_payout FROM postback.conversion_events AS e
+        WHERE e.conversion_id = conversion_id AND e.bucket = bucket
+        ORDER BY e.asserted_status IN ('pending', 'approved') DESC, e.seq DESC LIMIT 1);
+END
+$$;
+
 -- A direct INSERT INTO postback.conversions: what it leaves out is taken from its click, and its ledger begins.
 CREATE FUNCTION _postback.begin_ledger()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -54,8 +74,8 @@ BEGIN
     NEW.status := coalesce(NEW.status, 'approved');
     NEW.payout := _postback.counted(NEW.status, coalesce(amount, 0));
     NEW.dedupe_key := coalesce(NEW.dedupe_key,
-        'transaction_id=' || NEW.transaction_id || '&event=' || coalesce(NEW.event, ''),
-        'click_id=' || NEW.click_id || '&event=' || coalesce(NEW.event, ''),
+        'transaction_id=' || _postback.key_part(NEW.transaction_id) || '&event=' || coalesce(_postback.key_part(NEW.event), ''),
+        'click_id=' || NEW.click_id || '&event=' || coalesce(_postback.key_part(NEW.event), ''),
         'conversion_id=' || NEW.conversion_id);
     INSERT INTO postback.conversion_keys (network_id, dedupe_key, conversion_id, bucket)
     VALUES (NEW.network_id, NEW.dedupe_key, NEW.conversion_id, NEW.bucket);
@@ -95,8 +115,7 @@ BEGIN
     END IF;
     IF NEW.payout = OLD.payout AND NEW.status <> OLD.status THEN
         -- Only the status was named: the amount is the one last reported, so a re-approval pays again.
-        SELECT e.asserted_payout INTO STRICT amount FROM postback.conversion_events AS e
-        WHERE e.conversion_id = OLD.conversion_id AND e.bucket = OLD.bucket ORDER BY e.seq DESC LIMIT 1;
+        amount := _postback.last_amount(OLD.conversion_id, OLD.bucket);
     END IF;
     NEW.payout := _postback.counted(NEW.status, amount);
     NEW.ledger_seq := OLD.ledger_seq + 1;

@@ -67,6 +67,22 @@ BEGIN
 END
 $$;
 
+-- The same for a message that made reading fail: it is kept as malformed, and its neighbours go on.
+CREATE FUNCTION _postback.read_message_carefully(
+    ordinal integer, postback_id text, received_at timestamptz, network text, token text, method text, path text,
+    query bytea, body bytea, content_type text, source_ip inet)
+RETURNS _postback.message LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN _postback.read_message(ordinal, postback_id, received_at, network, token, method, path, query, body, content_type, source_ip);
+EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
+        RETURN ROW(ordinal, postback_id, received_at, NULL, network, method, CASE WHEN token IS NULL THEN path END,
+            _postback.mask_tokens(query, NULL), _postback.mask_tokens(body, NULL), content_type, source_ip, '{}', NULL,
+            format('could not be read: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+            NULL)::_postback.message;
+END
+$$;
+
 -- The network of a URL: by its slug; for a plain /postback the one of the named click's offer, else 'default'.
 CREATE FUNCTION _postback.route_network(network text, query bytea, body bytea, content_type text)
 RETURNS integer LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -146,7 +162,7 @@ BEGIN
     END IF;
     RETURN NULL;
 EXCEPTION
-    WHEN datetime_field_overflow OR invalid_datetime_format THEN
+    WHEN data_exception THEN
         RETURN NULL;
 END
 $$;

@@ -40,9 +40,13 @@ BEGIN
                 SELECT r.* FROM unnest(networks, queries, source_ips, tokens, methods, paths, bodies, content_types, postback_ids)
                     WITH ORDINALITY AS p (network, query, source_ip, token, method, path, body, content_type, postback_id, ordinal)
                 CROSS JOIN LATERAL (SELECT coalesce(postback.click_id_time(p.postback_id), date_trunc('milliseconds', at))) AS t (received_at)
-                CROSS JOIN LATERAL _postback.read_message(p.ordinal::integer,
-                    coalesce(p.postback_id, postback.mint_click_id(NULL, t.received_at)), t.received_at, p.network, p.token,
-                    coalesce(p.method, 'GET'), p.path, p.query, p.body, p.content_type, p.source_ip) AS r
+                CROSS JOIN LATERAL (SELECT coalesce(p.postback_id, postback.mint_click_id(NULL, t.received_at)) OFFSET 0) AS i (postback_id)
+                CROSS JOIN LATERAL (
+                    SELECT f.* FROM _postback.read_message(p.ordinal::integer, i.postback_id, t.received_at, p.network, p.token,
+                        coalesce(p.method, 'GET'), p.path, p.query, p.body, p.content_type, p.source_ip) AS f WHERE NOT careful
+                    UNION ALL
+                    SELECT f.* FROM _postback.read_message_carefully(p.ordinal::integer, i.postback_id, t.received_at, p.network, p.token,
+                        coalesce(p.method, 'GET'), p.path, p.query, p.body, p.content_type, p.source_ip) AS f WHERE careful) AS r
                 ORDER BY r.network_id, r.dedupe_key, r.ordinal
             LOOP
                 place := m.ordinal;

@@ -1,0 +1,80 @@
+-- Orders of events and of set-up that once cost money: each is ordinary, and none may count a sale twice, lose it or let one in unchecked.
+SELECT no_plan();
+SELECT postback.add_offer('Open', 'https://network.example.com/?c={click_id}', offer_id => 1) AS offer_id \gset
+SELECT postback.add_network('Owner') AS network_id \gset
+SELECT postback.add_offer('Owned', 'https://network.example.com/?c={click_id}', offer_id => 2, network => 'owner') AS offer_id \gset
+CREATE FUNCTION pg_temp.tap(id text, offer bigint, at timestamptz DEFAULT '2026-03-10 12:00+00') RETURNS text LANGUAGE sql AS $$
+    SELECT click_id FROM postback.record_click(offer_id => offer, click_id => id, now => at)
+$$;
+CREATE FUNCTION pg_temp.post(network text, query text, at timestamptz DEFAULT '2026-03-10 13:00+00') RETURNS text LANGUAGE sql AS $$
+    SELECT verdict::text FROM postback.receive_postback(network, query, now => at)
+$$;
+CREATE FUNCTION pg_temp.money(transaction text) RETURNS numeric LANGUAGE sql AS $$
+    SELECT coalesce(sum(payout), 0) FROM postback.conversions WHERE transaction_id = transaction
+$$;
+
+-- A plain postback that overtakes its click.
+SELECT is(pg_temp.post(NULL, 'click_id=early&payout=20&transaction_id=dup'), 'unmatched', 'a postback overtakes its click');
+SELECT pg_temp.tap('early', 2) \g /dev/null
+SELECT count(*) FROM postback.maintain('2026-03-10 13:00+00') \g /dev/null
+SELECT is(pg_temp.post(NULL, 'click_id=early&payout=20&transaction_id=dup'), 'duplicate', 'its repeat is one, though the network was found out in between');
+SELECT is(pg_temp.money('dup'), 20::numeric, 'and it counts once');
+SELECT is((SELECT network_id FROM postback.conversions WHERE transaction_id = 'dup'), :network_id, 'for the network of the offer');
+
+-- A reversal that names only the transaction, and comes first.
+SELECT pg_temp.tap('c1', 1) \g /dev/null
+SELECT is(pg_temp.post('default', 'transaction_id=tr1&status=reversed'), 'unmatched', 'a reversal comes before its sale');
+SELECT is(pg_temp.post('default', 'click_id=c1&transaction_id=tr1&payout=40', '2026-03-10 13:01+00'), 'accepted', 'then the sale');
+SELECT count(*) FROM postback.maintain('2026-03-10 13:02+00') \g /dev/null
+SELECT is(pg_temp.money('tr1'), 0::numeric, 'which the reversal takes back');
+SELECT is((SELECT status::text FROM postback.conversions WHERE transaction_id = 'tr1'), 'reversed', 'and says so');
+
+-- Approved, reversed with an amount of 0, approved again without one.
+SELECT pg_temp.tap('c2', 1) \g /dev/null
+SELECT pg_temp.post('default', 'click_id=c2&transaction_id=again&payout=30') \g /dev/null
+SELECT pg_temp.post('default', 'click_id=c2&transaction_id=again&payout=0&status=reversed', '2026-03-10 13:01+00') \g /dev/null
+SELECT is(pg_temp.money('again'), 0::numeric, 'a reversal takes all back');
+UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'again';
+SELECT is(pg_temp.money('again'), 30::numeric, 'a re-approval by hand pays what was earned, not what the reversal said');
+
+-- The network's clock.
+SELECT pg_temp.tap(id, 1) FROM unnest('{c3,c4}'::text[]) AS id \g /dev/null
+SELECT is(pg_temp.post('default', 'click_id=c3&payout=1&transaction_id=same&timestamp=2026-03-10T11:58:00Z'), 'accepted', 'a clock two minutes slow');
+SELECT is((SELECT count(*) FROM postback.attribution() WHERE transaction_id = 'same'), 1::bigint, 'does not cost the click its credit');
+SELECT is(pg_temp.post('default', 'click_id=c4&payout=1&transaction_id=zone&timestamp=2026-03-10T04:00:00Z'), 'accepted', 'a wrong time zone');
+SELECT is((SELECT converted_at FROM postback.conversions WHERE transaction_id = 'zone'), '2026-03-10 13:00+00'::timestamptz, 'is not believed');
+SELECT is(pg_temp.post('default', 'click_id=c4&payout=1&transaction_id=offset&timestamp=2026-03-10T12:30:00%2B99:99'), 'accepted', 'nor an offset that no zone has');
+
+-- Who may move whose money.
+SELECT pg_temp.tap(id, 1) FROM unnest('{c5,c6,c7}'::text[]) AS id \g /dev/null
+SELECT is(pg_temp.post('default', 'click_id=c5&payout=5&transaction_id=g1&status=pending'), 'accepted', 'as long as nothing is configured all may post');
+SELECT postback.add_network('Open door') AS other_id \gset
+SELECT postback.add_network_secret('default', 'hmac', 'secret-of-16-bytes') \g /dev/null
+SELECT is(pg_temp.post('open-door', 'click_id=c6&payout=3&transaction_id=g2'), 'unauthenticated', 'an unguarded network is no way round the checks of default');
+SELECT postback.add_network_secret('owner', 'hmac', 'secret-of-16-bytes') \g /dev/null
+UPDATE postback.offers SET network_id = :network_id WHERE offer_id = 1;
+SELECT postback.revoke_network_secrets('default', 'hmac') \g /dev/null
+DELETE FROM _postback.network_secrets WHERE network_id = (SELECT network_id FROM postback.networks WHERE slug = 'default');
+SELECT is(pg_temp.post('default', 'click_id=c5&payout=9000&transaction_id=g1&status=approved'), 'unauthenticated', 'nor is a conversion that was there before the checks');
+SELECT is(pg_temp.money('g1'), 5::numeric, 'which stays as it was');
+
+-- A conversion inserted by hand and the network's word about it.
+SELECT pg_temp.tap('c8', 2) \g /dev/null
+DELETE FROM _postback.network_secrets;
+INSERT INTO postback.conversions (network_id, click_id, transaction_id, payout) VALUES (:network_id, 'c8', 'a b&c/%=', 10);
+SELECT isnt(pg_temp.post('owner', 'click_id=c8&transaction_id=a%20b%26c%2F%25%3D&payout=10'), 'accepted', 'are one transaction');
+SELECT is(pg_temp.money('a b&c/%='), 10::numeric, 'and one payout');
+
+-- A foreign click whose day was dropped.
+SELECT pg_temp.tap('gone', 2) \g /dev/null
+DELETE FROM postback.clicks WHERE click_id = 'gone';
+SELECT pg_temp.tap('gone', 2, '2026-03-11 12:00+00'), pg_temp.tap('gone', 2, '2026-03-11 12:01+00') \g /dev/null
+SELECT is((SELECT count(*) FROM postback.clicks WHERE click_id = 'gone'), 1::bigint, 'is one click again when it is tapped again');
+SELECT is(pg_temp.post('owner', 'click_id=gone&payout=1&transaction_id=back', '2026-03-11 13:00+00'), 'accepted', 'and can earn');
+
+-- Times and numbers that would stop the housekeeping or the next offer.
+SELECT throws_ok($$ INSERT INTO postback.clicks (campaign_id, click_id, clicked_at) VALUES (5, 'inf', 'infinity') $$, '23514', NULL, 'no click is at infinity');
+SELECT throws_ok($$ UPDATE postback.offers SET click_window = '1000000 years' $$, '23514', NULL, 'no window is a million years');
+SELECT is(postback.add_offer('Next', 'https://network.example.com/?c={click_id}'), 3::bigint, 'the next offer goes on after the numbers that were chosen');
+SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'and the ledger is whole');
+SELECT * FROM finish();
