@@ -24,7 +24,8 @@ def database(databases):
 
 @pytest.fixture(scope="module")
 def start_proxy():
-    """Starts proxies with settings of their own: start_proxy(url, batch_limit=1); all are stopped at the end."""
+    """Starts proxies with settings of their own: start_proxy(url, batch_limit=1). All are stopped at the end, and none
+    may have panicked by then."""
     started = []
 
     def start(url, **settings):
@@ -34,6 +35,8 @@ def start_proxy():
     yield start
     for proxy in started:
         proxy.stop()
+    for proxy in started:
+        assert "panicked" not in proxy.log
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,6 @@
-"""What every HTTP test asks of its proxies: no panic, whatever was sent."""
+"""What several HTTP tests need: a click to convert, the newest postback, and proof that nothing was answered 5xx."""
 
 import pytest
-from support import Proxy
-
-
-@pytest.fixture(scope="module")
-def start_proxy():
-    """As in tests/conftest.py; besides, no proxy may have panicked by the end."""
-    started = []
-
-    def start(url, **settings):
-        started.append(Proxy(url, **settings))
-        return started[-1].wait_until_ready()
-
-    yield start
-    for proxy in started:
-        proxy.stop()
-    for proxy in started:
-        assert "panicked" not in proxy.log
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +11,20 @@ def never_5xx(proxy):
         line for line in proxy.admin("/metrics").text.splitlines() if 'status="5xx"' in line and not line.endswith(" 0")
     ]
     assert bad == []
+
+
+@pytest.fixture
+def click_id(proxy, campaign):
+    """A new click to convert."""
+    return proxy.get(f"/{campaign.codes[1001]}").location.split("aff_click_id=")[1]
+
+
+@pytest.fixture
+def last(database):
+    """The newest stored postback, as a dictionary."""
+
+    def read():
+        cursor = database.execute("SELECT * FROM postback.postbacks ORDER BY postback_id DESC LIMIT 1")
+        return dict(zip([column.name for column in cursor.description], cursor.fetchone()))
+
+    return read

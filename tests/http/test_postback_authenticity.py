@@ -38,20 +38,6 @@ def networks(database, campaign):
 
 
 @pytest.fixture
-def click_id(proxy, campaign):
-    return proxy.get(f"/{campaign.codes[1001]}").location.split("aff_click_id=")[1]
-
-
-@pytest.fixture
-def last(database):
-    def read():
-        cursor = database.execute("SELECT * FROM postback.postbacks ORDER BY postback_id DESC LIMIT 1")
-        return dict(zip([column.name for column in cursor.description], cursor.fetchone()))
-
-    return read
-
-
-@pytest.fixture
 def conversions(database):
     return lambda: database.execute("SELECT count(*) FROM postback.conversions").fetchone()[0]
 

@@ -14,23 +14,6 @@ fresh = (f"n{number}" for number in itertools.count(1))
 
 
 @pytest.fixture
-def click_id(proxy, campaign):
-    """A new click to convert."""
-    return proxy.get(f"/{campaign.codes[1001]}").location.split("aff_click_id=")[1]
-
-
-@pytest.fixture
-def last(database):
-    """The newest stored postback, as a dictionary."""
-
-    def read():
-        cursor = database.execute("SELECT * FROM postback.postbacks ORDER BY postback_id DESC LIMIT 1")
-        return dict(zip([column.name for column in cursor.description], cursor.fetchone()))
-
-    return read
-
-
-@pytest.fixture
 def stored_count(database):
     return lambda: database.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0]
 
