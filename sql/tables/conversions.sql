@@ -34,6 +34,8 @@ CREATE TABLE postback.conversions (
     converted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     source_ip inet,
+    is_test boolean NOT NULL DEFAULT false,
+    repeat integer NOT NULL DEFAULT 0,
     ledger_seq integer NOT NULL,
     ledger_hash bytea NOT NULL,
     CONSTRAINT conversions_pkey PRIMARY KEY (conversion_id, bucket),
@@ -46,6 +48,8 @@ COMMENT ON COLUMN postback.conversions.click_id IS 'The click the network named.
 COMMENT ON COLUMN postback.conversions.raw_status IS 'The network''s own word for the status.';
 COMMENT ON COLUMN postback.conversions.payout IS 'What the conversion pays now: 0 once rejected or reversed.';
 COMMENT ON COLUMN postback.conversions.converted_at IS 'When it happened by the network''s clock, else when its first message was received.';
+COMMENT ON COLUMN postback.conversions.is_test IS 'Made by a test message: outside every report and attribution.';
+COMMENT ON COLUMN postback.conversions.repeat IS '0; else its number among the repeats that the network''s duplicate policy made conversions of their own.';
 COMMENT ON COLUMN postback.conversions.ledger_seq IS 'Number of ledger rows of this conversion.';
 COMMENT ON COLUMN postback.conversions.ledger_hash IS 'Hash of the last of them: the head of the chain.';
 
