@@ -6,7 +6,16 @@ use pgrx::extension_sql_file;
 extension_sql_file!("../../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../../sql/functions/ids/click_ids.sql", name = "click_ids");
 extension_sql_file!("../../sql/functions/ids/short_codes.sql", name = "short_codes", requires = ["click_ids"]);
-extension_sql_file!("../../sql/functions/networks/add_network.sql", name = "add_network", requires = ["short_codes"]);
+extension_sql_file!(
+    "../../sql/functions/networks/network_secrets.sql",
+    name = "network_secrets",
+    requires = ["short_codes"]
+);
+extension_sql_file!(
+    "../../sql/functions/networks/add_network.sql",
+    name = "add_network",
+    requires = ["network_secrets"]
+);
 extension_sql_file!("../../sql/functions/links/templates.sql", name = "templates", requires = ["add_network"]);
 extension_sql_file!("../../sql/functions/links/create_send.sql", name = "create_send", requires = ["templates"]);
 extension_sql_file!(
@@ -34,7 +43,12 @@ extension_sql_file!(
     requires = ["record_foreign_clicks"]
 );
 extension_sql_file!("../../sql/functions/postbacks/signatures.sql", name = "signatures", requires = ["record_click"]);
-extension_sql_file!("../../sql/functions/postbacks/read_message.sql", name = "read_message", requires = ["signatures"]);
+extension_sql_file!("../../sql/functions/postbacks/authenticate.sql", name = "authenticate", requires = ["signatures"]);
+extension_sql_file!(
+    "../../sql/functions/postbacks/read_message.sql",
+    name = "read_message",
+    requires = ["authenticate"]
+);
 extension_sql_file!("../../sql/functions/postbacks/ledger.sql", name = "ledger", requires = ["read_message"]);
 extension_sql_file!(
     "../../sql/functions/postbacks/apply_to_conversion.sql",

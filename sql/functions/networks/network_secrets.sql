@@ -1,0 +1,72 @@
+-- Which network is meant, and what its messages must prove.
+
+-- Accepts a name or a slug. Volatile, so that it sees a network that the same statement has just added.
+CREATE FUNCTION _postback.network_id(network text)
+RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    found_network integer;
+BEGIN
+    SELECT n.network_id INTO found_network FROM postback.networks AS n WHERE n.slug = network OR n.name = network
+    ORDER BY n.slug = network DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'network "%" does not exist', network USING ERRCODE = 'no_data_found',
+            HINT = 'add_network() makes one; SELECT slug, name FROM postback.networks lists them.';
+    END IF;
+    RETURN found_network;
+END
+$$;
+
+CREATE FUNCTION postback.add_network_secret(
+    network text,
+    kind text,
+    secret text DEFAULT NULL,
+    not_before timestamptz DEFAULT '-infinity',
+    not_after timestamptz DEFAULT 'infinity')
+RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    chosen CONSTANT text := coalesce(secret, encode(_postback.random_bytes(24), 'hex'));
+    active CONSTANT integer := (
+        SELECT count(*) FROM _postback.network_secrets AS s
+        WHERE s.network_id = _postback.network_id(network) AND s.kind = kind AND s.not_after > clock_timestamp());
+BEGIN
+    IF kind IS NULL OR kind NOT IN ('hmac', 'token', 'path_token') THEN
+        RAISE EXCEPTION 'kind "%" of secret is not known', kind USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'One of hmac (signs the query), token (a parameter), path_token (last segment of the URL).';
+    ELSIF octet_length(chosen) < 16 THEN
+        RAISE EXCEPTION 'the secret is shorter than 16 bytes' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Leave it out, and one is made and returned.';
+    ELSIF kind = 'path_token' AND chosen !~ '^[A-Za-z0-9._~-]+$' THEN
+        RAISE EXCEPTION 'a path token may only have [A-Za-z0-9._~-]' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF active >= 3 THEN
+        RAISE EXCEPTION 'network "%" has three active secrets of kind "%" already', network, kind USING ERRCODE = 'PB301',
+            HINT = 'End one first: revoke_network_secrets(network, kind, except_newest => 1).';
+    END IF;
+    INSERT INTO _postback.network_secrets (network_id, kind, secret, not_before, not_after)
+    VALUES (_postback.network_id(network), kind, chosen, not_before, not_after);
+    RETURN chosen;
+END
+$$;
+COMMENT ON FUNCTION postback.add_network_secret(text, text, text, timestamptz, timestamptz) IS
+    'Adds a secret of kind hmac, token or path_token and returns it; from then on that check is enforced. Left out, a random one is made, '
+    'which keeps it out of the server''s logs. Up to three are active at once, for rotation.';
+
+CREATE FUNCTION postback.revoke_network_secrets(network text, kind text, except_newest integer DEFAULT 0)
+RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    ended integer;
+BEGIN
+    UPDATE _postback.network_secrets AS s SET not_after = date_trunc('milliseconds', clock_timestamp())  -- postbacks carry milliseconds
+    FROM (
+        SELECT a.secret_id, row_number() OVER (ORDER BY a.secret_id DESC) AS age
+        FROM _postback.network_secrets AS a
+        WHERE a.network_id = _postback.network_id(network) AND a.kind = kind AND a.not_after > clock_timestamp()) AS r
+    WHERE s.secret_id = r.secret_id AND r.age > except_newest;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION postback.revoke_network_secrets(text, text, integer) IS
+    'Ends the active secrets of a kind but for the newest few, and returns how many. The check stays enforced.';
