@@ -3,7 +3,7 @@
 use crate::error::raise;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::{ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
 use pgrx::prelude::*;
-use postback_core::click_id::ClickId;
+use postback_core::click_id::{self, ClickId};
 use postback_core::short_code::{CodeKey, LinkId};
 use std::cell::RefCell;
 
@@ -29,6 +29,32 @@ fn link_id(send_id: i64, bucket: i16, counter: i64) -> i64 {
     }
 }
 
+/// The link ids of new messages in order, and the same with their subscribers in the order of an index on them.
+///
+/// A message to nobody in particular still needs a bucket: its place in the send spreads it.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "the columns of the SQL function")]
+fn number_links(
+    send_id: i64,
+    first_counter: i64,
+    subscriber_ids: Array<i64>,
+) -> TableIterator<
+    'static,
+    (name!(link_ids, Vec<i64>), name!(sorted_link_ids, Vec<i64>), name!(sorted_subscriber_ids, Vec<Option<i64>>)),
+> {
+    let link_ids: Vec<i64> = (first_counter..)
+        .zip(subscriber_ids.iter())
+        .map(|(counter, subscriber)| {
+            let bucket = click_id::subscriber_bucket(subscriber.unwrap_or(counter + 1));
+            link_id(send_id, bucket.cast_signed(), counter)
+        })
+        .collect();
+    let mut sorted: Vec<(i64, Option<i64>)> = link_ids.iter().copied().zip(subscriber_ids.iter()).collect();
+    sorted.sort_unstable_by_key(|&(link_id, _)| link_id);
+    let (sorted_link_ids, sorted_subscriber_ids) = sorted.into_iter().unzip();
+    TableIterator::once((link_ids, sorted_link_ids, sorted_subscriber_ids))
+}
+
 #[pg_extern(sql = false)]
 fn link_bucket(link_id: i64) -> i16 {
     LinkId::from_bigint(link_id).bucket().cast_signed()
@@ -37,6 +63,13 @@ fn link_bucket(link_id: i64) -> i16 {
 #[pg_extern(sql = false)]
 fn encode_code(link_id: i64, key: &[u8]) -> String {
     with_key(key, |key| key.encode(LinkId::from_bigint(link_id)).as_str().to_owned())
+}
+
+#[pg_extern(sql = false)]
+fn encode_codes(link_ids: Array<i64>, key: &[u8]) -> Vec<Option<String>> {
+    with_key(key, |key| {
+        link_ids.iter().map(|id| id.map(|id| key.encode(LinkId::from_bigint(id)).as_str().to_owned())).collect()
+    })
 }
 
 #[pg_extern(sql = false)]

@@ -4,11 +4,20 @@
 CREATE FUNCTION _postback.link_id(send_id bigint, bucket smallint, counter bigint)
 RETURNS bigint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'link_id_wrapper';
 
+-- The ids of new links, one per subscriber in order; and the same with their subscribers in the order of the table's index.
+CREATE FUNCTION _postback.number_links(send_id bigint, first_counter bigint, subscriber_ids bigint[])
+RETURNS TABLE (link_ids bigint[], sorted_link_ids bigint[], sorted_subscriber_ids bigint[])
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'number_links_wrapper';
+
 CREATE FUNCTION _postback.link_bucket(link_id bigint)
 RETURNS smallint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'link_bucket_wrapper';
 
 CREATE FUNCTION _postback.encode_code(link_id bigint, key bytea)
 RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'encode_code_wrapper';
+
+-- encode_code for a batch: one element each, in order.
+CREATE FUNCTION _postback.encode_codes(link_ids bigint[], key bytea)
+RETURNS text[] LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'encode_codes_wrapper';
 
 -- NULL when the text is not a code at all.
 CREATE FUNCTION _postback.decode_code(code text, key bytea)

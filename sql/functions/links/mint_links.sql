@@ -6,6 +6,7 @@ DECLARE
     wanted CONSTANT bigint := cardinality(subscriber_ids);
     first_counter bigint;
     prefix text;
+    minted record;
     key CONSTANT bytea := postback.code_key();
 BEGIN
     IF wanted IS NULL THEN
@@ -21,19 +22,14 @@ BEGIN
     END IF;
     PERFORM _postback.ensure_link_partition(mint_links.send_id);
 
+    SELECT n.* INTO STRICT minted FROM _postback.number_links(mint_links.send_id, first_counter, subscriber_ids) AS n;
+    -- In index order: a million scattered insertions cost twice as much.
+    INSERT INTO postback.links (link_id, bucket, subscriber_id)
+    SELECT l.link_id, _postback.link_bucket(l.link_id), l.subscriber_id
+    FROM (SELECT unnest(minted.sorted_link_ids) AS link_id, unnest(minted.sorted_subscriber_ids) AS subscriber_id) AS l;
     RETURN QUERY
-    WITH minted AS MATERIALIZED (
-        SELECT w.subscriber_id, b.bucket, _postback.link_id(mint_links.send_id, b.bucket, first_counter + w.ordinal - 1) AS link_id
-        FROM unnest(subscriber_ids) WITH ORDINALITY AS w (subscriber_id, ordinal),
-             -- A message to nobody in particular still needs a bucket: its place in the send spreads it.
-             LATERAL (SELECT postback.subscriber_bucket(coalesce(w.subscriber_id, first_counter + w.ordinal))) AS b (bucket)
-    ), stored AS (
-        -- In index order: a million scattered insertions cost twice as much.
-        INSERT INTO postback.links (link_id, bucket, subscriber_id)
-        SELECT m.link_id, m.bucket, m.subscriber_id FROM minted AS m ORDER BY m.link_id
-    )
     SELECT c.subscriber_id, c.code, prefix || c.code
-    FROM (SELECT m.subscriber_id, _postback.encode_code(m.link_id, key) AS code FROM minted AS m OFFSET 0) AS c;  -- OFFSET: encode once
+    FROM (SELECT unnest(subscriber_ids) AS subscriber_id, unnest(_postback.encode_codes(minted.link_ids, key)) AS code) AS c;
 END
 $$;
 COMMENT ON FUNCTION postback.mint_links(bigint, bigint[]) IS
