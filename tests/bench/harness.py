@@ -90,8 +90,12 @@ class Cluster:
 
     def seconds(self, text, before=""):
         """How long one statement takes after others in its session, as psql's \\timing sees it."""
-        lines = self.sql(f"{before}\n\\timing on\n{text}")
-        return float(next(line for line in lines if line.startswith("Time: ")).split()[1]) / 1000
+        return seconds_in(self.sql(f"{before}\n\\timing on\n{text}"))
+
+
+def seconds_in(lines):
+    """The first time that psql printed."""
+    return float(next(line for line in lines if line.startswith("Time: ")).split()[1]) / 1000
 
 
 def free_address():
