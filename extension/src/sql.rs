@@ -61,9 +61,19 @@ extension_sql_file!(
     requires = ["apply_to_conversion"]
 );
 extension_sql_file!(
+    "../../sql/functions/postbacks/near_miss.sql",
+    name = "near_miss",
+    requires = ["apply_message"]
+);
+extension_sql_file!(
+    "../../sql/functions/postbacks/match_orphans.sql",
+    name = "match_orphans",
+    requires = ["near_miss"]
+);
+extension_sql_file!(
     "../../sql/functions/postbacks/receive_postbacks.sql",
     name = "receive_postbacks",
-    requires = ["apply_message"]
+    requires = ["match_orphans"]
 );
 extension_sql_file!(
     "../../sql/functions/postbacks/receive_postback.sql",
@@ -71,9 +81,19 @@ extension_sql_file!(
     requires = ["receive_postbacks"]
 );
 extension_sql_file!(
+    "../../sql/functions/postbacks/test_postback.sql",
+    name = "test_postback",
+    requires = ["receive_postback"]
+);
+extension_sql_file!(
+    "../../sql/functions/postbacks/conversion_history.sql",
+    name = "conversion_history",
+    requires = ["test_postback"]
+);
+extension_sql_file!(
     "../../sql/functions/attribution/attribution.sql",
     name = "attribution",
-    requires = ["receive_postback"]
+    requires = ["conversion_history"]
 );
 extension_sql_file!(
     "../../sql/functions/attribution/performance.sql",

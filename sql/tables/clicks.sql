@@ -35,6 +35,9 @@ COMMENT ON COLUMN postback.clicks.subs IS 'sub1 to sub10 of /click, as given.';
 
 CREATE TRIGGER fill_click BEFORE INSERT ON postback.clicks
     FOR EACH ROW WHEN (NEW.bucket IS NULL) EXECUTE FUNCTION _postback.fill_click();
+-- Postbacks may wait for a click that came from elsewhere; for one of our own links record_clicks() looks, where it can be late.
+CREATE TRIGGER match_click AFTER INSERT ON postback.clicks
+    FOR EACH ROW WHEN (NEW.link_id IS NULL OR postback.click_id_time(NEW.click_id) IS NULL) EXECUTE FUNCTION _postback.match_click();
 
 CREATE TABLE postback.click_locations (
     click_id text COLLATE "C" CONSTRAINT click_locations_pkey PRIMARY KEY,

@@ -34,7 +34,7 @@ CREATE TABLE postback.conversions (
     converted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     source_ip inet,
-    is_test boolean NOT NULL DEFAULT false,
+    is_test boolean NOT NULL GENERATED ALWAYS AS (starts_with(dedupe_key, 'test:')) STORED,
     repeat integer NOT NULL DEFAULT 0,
     ledger_seq integer NOT NULL,
     ledger_hash bytea NOT NULL,
@@ -42,13 +42,14 @@ CREATE TABLE postback.conversions (
     CONSTRAINT conversions_payout_only_while_it_counts CHECK (payout = 0 OR status IN ('pending', 'approved'))
 );
 CREATE INDEX conversions_converted_at_idx ON postback.conversions (converted_at);
+CREATE INDEX conversions_test_idx ON postback.conversions (conversion_id, bucket) WHERE is_test;
 CREATE INDEX conversions_subscriber_idx ON postback.conversions (bucket, subscriber_id, converted_at);
 COMMENT ON TABLE postback.conversions IS 'The current truth about each transaction; its history is conversion_events.';
 COMMENT ON COLUMN postback.conversions.click_id IS 'The click the network named.';
 COMMENT ON COLUMN postback.conversions.raw_status IS 'The network''s own word for the status.';
 COMMENT ON COLUMN postback.conversions.payout IS 'What the conversion pays now: 0 once rejected or reversed.';
 COMMENT ON COLUMN postback.conversions.converted_at IS 'When it happened by the network''s clock, else when its first message was received.';
-COMMENT ON COLUMN postback.conversions.is_test IS 'Made by a test message: outside every report and attribution.';
+COMMENT ON COLUMN postback.conversions.is_test IS 'Made by a test message, whose key begins with test:, and outside every report and attribution.';
 COMMENT ON COLUMN postback.conversions.repeat IS '0; else its number among the repeats that the network''s duplicate policy made conversions of their own.';
 COMMENT ON COLUMN postback.conversions.ledger_seq IS 'Number of ledger rows of this conversion.';
 COMMENT ON COLUMN postback.conversions.ledger_hash IS 'Hash of the last of them: the head of the chain.';
@@ -94,6 +95,8 @@ COMMENT ON COLUMN postback.conversion_events.hash IS 'SHA-256 over the previous 
 
 CREATE TRIGGER begin_ledger BEFORE INSERT ON postback.conversions
     FOR EACH ROW WHEN (NEW.ledger_seq IS NULL) EXECUTE FUNCTION _postback.begin_ledger();
+CREATE TRIGGER match_conversion AFTER INSERT ON postback.conversions
+    FOR EACH ROW EXECUTE FUNCTION _postback.match_conversion();
 CREATE TRIGGER move_status BEFORE UPDATE ON postback.conversions
     FOR EACH ROW WHEN (
         NEW.status IS DISTINCT FROM OLD.status OR NEW.payout IS DISTINCT FROM OLD.payout

@@ -25,6 +25,7 @@ CREATE TABLE postback.postbacks (
     conversion_id text,
     CONSTRAINT postbacks_pkey PRIMARY KEY (postback_id, received_at)
 ) PARTITION BY RANGE (received_at);
+CREATE INDEX postbacks_conversion_idx ON postback.postbacks (conversion_id) WHERE conversion_id IS NOT NULL;
 CREATE TABLE postback.postbacks_default PARTITION OF postback.postbacks DEFAULT;
 
 COMMENT ON TABLE postback.postbacks IS 'Every message received, by day, whatever came of it. Nothing commits without its row here.';
@@ -41,4 +42,6 @@ CREATE TABLE _postback.orphans (
     network_id integer NOT NULL,
     dedupe_key text COLLATE "C" NOT NULL
 );
+CREATE INDEX orphans_click_idx ON _postback.orphans (click_id);
+CREATE INDEX orphans_key_idx ON _postback.orphans (network_id, dedupe_key);
 COMMENT ON TABLE _postback.orphans IS 'Unmatched postbacks that wait for their click, or for the conversion that they are about.';

@@ -3,14 +3,17 @@
 CREATE VIEW postback.click_log AS
 SELECT c.click_id, c.bucket, c.clicked_at, c.visitor, c.link_id, c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id,
        c.subscriber_id, c.method, c.subs
-FROM postback.clicks AS c;
+FROM postback.clicks AS c
+-- The clicks of test_postback(). A client cannot choose this: the proxy serves GET and HEAD only.
+WHERE c.method <> 'TEST';
 COMMENT ON VIEW postback.click_log IS 'Every hit, without address and user agent.';
 
 CREATE VIEW postback.conversion_log AS
 SELECT c.conversion_id, c.bucket, c.network_id, c.transaction_id, c.event, c.click_id, c.clicked_at, c.send_id, c.campaign_id,
        c.segment_id, c.variant_id, c.offer_id, c.subscriber_id, c.status, c.raw_status, c.payout, c.currency, c.converted_at, c.received_at
-FROM postback.conversions AS c;
-COMMENT ON VIEW postback.conversion_log IS 'The current truth about each transaction, without addresses.';
+FROM postback.conversions AS c
+WHERE NOT c.is_test;
+COMMENT ON VIEW postback.conversion_log IS 'The current truth about each transaction, without addresses and tests.';
 
 CREATE VIEW postback.send_log AS
 SELECT s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.sent_at, s.messages, s.cost_per_message, s.cost_currency
@@ -34,5 +37,6 @@ COMMENT ON VIEW postback.postback_log IS 'What the networks sent and what became
 CREATE VIEW postback.ledger AS
 SELECT e.conversion_id, e.seq, e.recorded_at, e.event_at, e.cause, e.asserted_status, e.asserted_payout, e.moved, e.status, e.payout_delta,
        e.currency, e.postback_id, e.actor
-FROM postback.conversion_events AS e;
-COMMENT ON VIEW postback.ledger IS 'The history of each conversion: what was said, and what it changed.';
+FROM postback.conversion_events AS e
+WHERE NOT EXISTS (SELECT FROM postback.conversions AS c WHERE c.conversion_id = e.conversion_id AND c.bucket = e.bucket AND c.is_test);
+COMMENT ON VIEW postback.ledger IS 'The history of each conversion but tests: what was said, and what it changed.';

@@ -36,6 +36,8 @@ BEGIN
             hit.variant_id, hit.to_offer, hit.send_id, hit.subs);
         visitors[place] := class;
     END LOOP;
+    -- The clicks of our own links among them pass by the trigger of clicks.
+    PERFORM _postback.match_orphans_of(click_ids, at);
 
     RETURN QUERY SELECT r.ordinal::integer, r.click_id, r.location, r.visitor
     FROM unnest(ids, locations, visitors) WITH ORDINALITY AS r (click_id, location, visitor, ordinal);

@@ -18,7 +18,7 @@ BEGIN
     ELSIF m.problem IS NOT NULL THEN
         RETURN ROW('malformed', m.problem, NULL, NULL)::_postback.outcome;
     ELSIF m.click_id IS NULL AND m.transaction_id IS NULL THEN
-        RETURN ROW('malformed', concat_ws('; ', m.note, 'neither a click id nor a transaction id'), NULL, NULL)::_postback.outcome;
+        RETURN ROW('malformed', concat_ws('; ', m.note, 'neither a click id nor a transaction id', _postback.near_miss(m)), NULL, NULL)::_postback.outcome;
     ELSIF m.status IS NULL THEN
         RETURN ROW('unmapped_status', CASE WHEN m.raw_status IS NULL THEN 'the message carries no status and the network has no default'
             ELSE format('the network''s statuses do not have the word "%s"', left(m.raw_status, 64)) END, NULL, NULL)::_postback.outcome;
@@ -40,7 +40,7 @@ BEGIN
         VALUES (m.postback_id, m.received_at, m.click_id, m.network_id, m.dedupe_key)
         ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING;
         RETURN ROW('unmatched', concat_ws('; ', m.note, CASE WHEN m.click_id IS NULL THEN 'no conversion has this key and no click is named'
-            ELSE 'the click is not known (yet)' END), NULL, NULL)::_postback.outcome;
+            ELSE 'the click is not known (yet)' END, _postback.near_miss(m)), NULL, NULL)::_postback.outcome;
     END IF;
 
     SELECT o.network_id, o.click_window, o.payout INTO offer FROM postback.offers AS o WHERE o.offer_id = click.offer_id;

@@ -62,7 +62,8 @@ BEGIN
     RETURN ROW(ordinal, postback_id, received_at, net.network_id, network, method, kept_path,
         _postback.mask_tokens(query, net.parameters), CASE WHEN body IS NOT NULL THEN _postback.mask_tokens(body, net.parameters) END,
         content_type, source_ip, proof.checks, proof.failure, problem, said.click_id, said.transaction_id, said.event, said.raw_status,
-        status, payout, said.currency, said.network_offer_id, event_at, note, said.dedupe_key)::_postback.message;
+        status, payout, said.currency, said.network_offer_id, event_at, note,
+        CASE WHEN _postback.is_test(proof.checks, proof.failure, query, body, content_type) THEN 'test:' ELSE '' END || said.dedupe_key)::_postback.message;
 END
 $$;
 

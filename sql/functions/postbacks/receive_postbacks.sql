@@ -96,7 +96,7 @@ BEGIN
             RETURN done;
         END IF;
     END IF;
-    done := _postback.apply_message(m);
+    done := _postback.mark_test(m, _postback.apply_message(m));
     PERFORM _postback.keep_message(m, done);
     RETURN done;
 END
