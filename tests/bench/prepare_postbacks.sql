@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 DROP TABLE IF EXISTS bench_postbacks;
 CREATE TABLE bench_postbacks AS
-SELECT format('%s&sig=%s', q.query, postback.sign(q.query, :'secret')) AS query
+SELECT r.click_id, format('%s&sig=%s', q.query, postback.sign(q.query, :'secret')) AS query
 FROM generate_series(0, :postbacks / 100 - 1) AS g (number)
 JOIN bench_batches AS b ON b.batch_id = g.number % 5000
 CROSS JOIN LATERAL postback.record_clicks(codes => b.codes, ip_addresses => b.ip_addresses,

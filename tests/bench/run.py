@@ -9,7 +9,8 @@ ours over the baseline in speed, so above 1 is faster) and a table to the screen
   doing both.
 * redirect_durable: wrk with 256 connections taps random links out of a million; fsync and synchronous_commit are on,
   and an answer leaves after COMMIT. redirect_unbatched: the same with one click a call, on 16 connections.
-* postback_durable: signed postbacks, each a new conversion of a recorded click.
+* postback_durable: signed postbacks on 64 connections, each a new conversion of a recorded click.
+  postback_duplicate: the same ones again. postback_update: the same with another payout.
 * mint_links: seconds for all links in one call whose rows are counted. mint_click_id and verify_signature: calls a
   second in one statement on one core, without reading the arguments, against gen_random_uuid()::text and pgcrypto's
   hmac().
@@ -49,6 +50,14 @@ class Results:
         comparison = f"{line['ratio']:>9.2f} x {baseline}" if baseline else ""
         print(f"{name:<24}{value:>14,.2f} {unit:<6}{comparison}", flush=True)
 
+    def add_latencies(self, name, load):
+        self.add(f"{name}_p50", load["p50_ms"], "ms")
+        self.add(f"{name}_p99", load["p99_ms"], "ms")
+
+    def add_load(self, name, load):
+        self.add(name, load["rate"], "1/s")
+        self.add_latencies(name, load)
+
 
 def checked(name, load, rows_before, rows_after):
     """The load's figures, if every answer was good and everything that was answered is stored."""
@@ -70,26 +79,36 @@ def measure_redirects(cluster, name, seconds, **settings):
     return checked(name, load, before, int(cluster.value(count)))
 
 
-def measure_postbacks(cluster, seconds, rehearsal):
-    """A short load first gives the rate, so that enough postbacks are prepared for the long one."""
+def measure_postbacks(cluster, results, seconds, rehearsal):
+    """A short load first gives the rate, so that enough postbacks are prepared for the long one; then its repeats."""
     cluster.sql(
         "SELECT postback.add_network('Bench'); SELECT postback.add_network_secret('bench', 'hmac', :'secret')",
         secret=SECRET,
     )
-    wanted, load = 20_000, None
+    wanted = 20_000
     for number, duration in enumerate((rehearsal, seconds)):
         cluster.run_file("prepare_postbacks.sql", postbacks=wanted, secret=SECRET, round=number)
         cluster.write("SELECT query FROM bench_postbacks", OUTPUT / "postbacks")
-        cluster.sql("CHECKPOINT")
-        count = "SELECT count(*) FROM postback.conversions"
-        before = int(cluster.value(count))
-        with running_proxy(cluster.url) as address:
-            load = wrk(address, "postback.lua", OUTPUT / "postbacks", duration)
-        # Threads that ran out of postbacks send their last one again while they stop: at most one a connection.
-        load["answers"] = min(load["answers"], wanted)
-        load = checked("postback_durable", load, before, int(cluster.value(count)))
+        load = send_postbacks(cluster, "postback_durable", "accepted", wanted, duration)
         wanted = int(load["rate"] * seconds * 1.5 / 100 + 1) * 100
-    return load
+    results.add_load("postback_durable", load)
+    cluster.run_file("prepare_repeats.sql", secret=SECRET)
+    repeats = int(cluster.value("SELECT count(*) FROM bench_repeats"))
+    for name, verdict in (("duplicate", "duplicate"), ("update", "updated")):
+        cluster.write(f"SELECT {name} FROM bench_repeats", OUTPUT / "postbacks")
+        results.add_load(f"postback_{name}", send_postbacks(cluster, f"postback_{name}", verdict, repeats, seconds))
+
+
+def send_postbacks(cluster, name, verdict, prepared, seconds):
+    """Sends each of the prepared postbacks once, as far as the time allows; every answer must have left its verdict."""
+    count = f"SELECT count(*) FROM postback.postbacks WHERE verdict = '{verdict}'"
+    cluster.sql("CHECKPOINT")
+    before = int(cluster.value(count))
+    with running_proxy(cluster.url) as address:
+        load = wrk(address, "postback.lua", OUTPUT / "postbacks", seconds, connections=64)
+    # Threads that ran out of postbacks send their last one again while they stop: at most one a connection.
+    load["answers"] = min(load["answers"], prepared)
+    return checked(name, load, before, int(cluster.value(count)))
 
 
 def compare_functions(cluster, results, names, expressions, argument, source):
@@ -154,13 +173,9 @@ def main():
         durable = measure_redirects(cluster, "redirect_durable", options.seconds)
         results.add("redirect_durable", durable["rate"], "1/s", "combined_ceiling")
         results.add("redirect_durable", durable["rate"], "1/s", "redirect_unbatched")
-        results.add("redirect_durable_p50", durable["p50_ms"], "ms")
-        results.add("redirect_durable_p99", durable["p99_ms"], "ms")
+        results.add_latencies("redirect_durable", durable)
 
-        postbacks = measure_postbacks(cluster, options.seconds, rehearsal=3)
-        results.add("postback_durable", postbacks["rate"], "1/s")
-        results.add("postback_durable_p50", postbacks["p50_ms"], "ms")
-        results.add("postback_durable_p99", postbacks["p99_ms"], "ms")
+        measure_postbacks(cluster, results, options.seconds, rehearsal=3)
 
         measure_functions(cluster, results)
     print(f"{time.monotonic() - started:.0f} s, {OUTPUT / 'results.jsonl'}")

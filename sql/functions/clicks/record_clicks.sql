@@ -71,6 +71,10 @@ BEGIN
     SELECT h.ordinal::integer, CASE WHEN h.link_id IS NOT NULL THEN h.click_id END, h.location,
            CASE WHEN h.link_id IS NOT NULL THEN h.visitor END
     FROM hit AS h;
+    IF replay THEN
+        -- A tap that comes late may find its postback waiting; one minted a moment ago cannot.
+        PERFORM _postback.match_orphans_of(click_ids, at);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION postback.record_clicks(text[], text[], inet[], text[], text[], text[], bigint[], bigint[], jsonb[], boolean, timestamptz) IS
