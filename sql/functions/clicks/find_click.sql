@@ -1,7 +1,8 @@
 -- Where a click is: first at the address inside its id, else at the place noted for foreign ids.
--- Planned at each call: the plan for one day touches one partition, a cached one would lock them all.
+-- Planned once: a plan for the one day at each call costs 90 us more than all the partitions that a cached plan locks (200 of them),
+-- and a batch locks them once.
 CREATE FUNCTION _postback.find_click(click_id text)
-RETURNS _postback.click LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+RETURNS _postback.click LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_variable
 DECLARE
     own_time CONSTANT timestamptz := postback.click_id_time(click_id);
