@@ -1,8 +1,10 @@
 -- For networks and trackers without a preset of their own, and for a plain /postback: the field's usual names.
-INSERT INTO postback.network_presets (preset, title, click_slot, macros, parameters, statuses, default_status, dedupe, notes) VALUES (
+INSERT INTO postback.network_presets (
+    preset, title, click_slot, macros, parameters, statuses, default_status, dedupe, example, notes)
+VALUES (
     'generic', 'Any network', 'click_id',
     '[["click_id", "{click_id}"], ["payout", "{payout}"], ["status", "{status}"], ["transaction_id", "{transaction_id}"]]',
-    '{"click_id": ["click_id", "clickid", "aff_click_id", "cid", "subid", "sub_id", "sub1", "aff_sub", "s2"],
+    '{"click_id": ["click_id", "clickid", "aff_click_id", "cid", "cnv_id", "subid", "sub_id", "sid", "sub1", "aff_sub", "s2"],
       "transaction_id": ["transaction_id", "txn_id", "txid", "tid", "conversion_id", "leadid"],
       "event": ["event", "event_id", "goal_id", "goal", "et"],
       "status": ["status", "conversion_status", "conv_status", "cnv_status"],
@@ -21,4 +23,5 @@ INSERT INTO postback.network_presets (preset, title, click_slot, macros, paramet
       "reversed": "reversed", "refund": "reversed", "refunded": "reversed", "chargeback": "reversed", "returned": "reversed",
       "clawback": "reversed"}',
     'approved', ARRAY['transaction_id,event', 'click_id,event'],
-    'A message without a status counts as approved: most networks post only what they pay.');
+    'click_id=CLICK_ID&payout=12.50&status=approved&transaction_id=txn_001',
+    'Put the network''s own macros in the place of these. A message without a status counts as approved: most networks post only what they pay.');

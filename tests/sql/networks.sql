@@ -23,4 +23,54 @@ SELECT matches(postback.postback_url('ACME Ads, Inc.', 'https://s.example.com/')
 SELECT throws_ok('SELECT postback.postback_url(''nobody'', ''https://s.example.com'')', 'P0002', 'network "nobody" does not exist', 'an unknown network has no URL');
 SELECT is(postback.offer_url_hint('nder-n-me-7'), 'aff_click_id={click_id}', 'offer_url_hint() says what the offer link needs');
 
+-- Everything in a preset can be said otherwise for one network; the rest stays the preset's.
+SELECT postback.add_network('Mine', 'affise', currency => 'EUR', time_zone => 'Europe/Berlin', parameters => '{"click_id": ["cid"], "token": ["key"]}',
+    statuses => '{"7": "Approved", "Lead": "pending", "5": null}', default_status => 'pending', dedupe => '{"transaction_id","click_id,event"}',
+    joins_payouts => true, duplicate_policies => '{"rebill": "new", "*": "ignore"}', reversal_scope => 'click', reversal_limit => 3,
+    hash_algorithm => 'sha256', hash_template => '{cid}{secret}', signed_time_parameter => 'ts') \g /dev/null
+SELECT results_eq($$
+    SELECT n.parameters - ARRAY['click_id', 'token'] = p.parameters - ARRAY['click_id', 'token'], n.parameters -> 'click_id', n.statuses -> '1', n.statuses -> '7', n.statuses -> 'lead',
+        n.statuses ? '5', n.default_status, n.dedupe, n.currency::text COLLATE "default", n.time_zone, n.joins_payouts, n.duplicate_policies, n.reversal_scope, n.reversal_limit, n.hash_algorithm,
+        n.hash_template, n.signed_time_parameter
+    FROM postback.networks AS n JOIN postback.network_presets AS p USING (preset) WHERE n.slug = 'mine' $$, $$
+    VALUES (true, '["cid"]'::jsonb, '"approved"'::jsonb, '"approved"'::jsonb, '"pending"'::jsonb, false, 'pending'::postback.conversion_status,
+        ARRAY['transaction_id', 'click_id,event'], 'EUR', 'Europe/Berlin', true, '{"rebill": "new", "*": "ignore"}'::jsonb, 'click', 3, 'sha256', '{cid}{secret}', 'ts') $$,
+    'overrides are merged over the preset');
+SELECT postback.add_network('Same', 'affise') \g /dev/null
+SELECT ok(n.parameters = p.parameters AND n.statuses = p.statuses AND n.dedupe = p.dedupe AND n.default_status IS NOT DISTINCT FROM p.default_status
+    AND n.currency = p.currency AND n.time_zone = p.time_zone AND n.joins_payouts = p.joins_payouts, 'without overrides a network is its preset')
+FROM postback.networks AS n JOIN postback.network_presets AS p USING (preset) WHERE n.slug = 'same';
+SELECT postback.add_network_secret('mine', 'token', 'the-token-of-mine') \g /dev/null
+SELECT is(postback.postback_url('mine', 'https://s.example.com'),
+    'https://s.example.com/postback/mine?cid={sub1}&payout={sum}&currency={currency}&offerid={offerid}&transactionid={transactionid}&goal={goal}&status={status}&timestamp={timestamp}'
+    '&key=the-token-of-mine', 'the URL has the names that the network reads, and the preset''s macros');
+
+SELECT throws_ok(format('SELECT postback.add_network(''X'', %s)', given), '22023', message, format('%s is refused', given))
+FROM (VALUES
+    ('parameters => ''[]''', 'parameters must be a JSON object'),
+    ('parameters => ''{"clickid": ["cid"]}''', 'parameters has a field "clickid" that is not known'),
+    ('parameters => ''{"click_id": "cid"}''', 'parameters of the field "click_id" must be an array of names'),
+    ('parameters => ''{"click_id": null}''', 'parameters of the field "click_id" must be an array of names'),
+    ('parameters => ''{"click_id": ["cid", 1]}''', 'parameters of the field "click_id" must be an array of names'),
+    ('parameters => ''{"click_id": [""]}''', 'parameters of the field "click_id" must be an array of names'),
+    ('statuses => ''["sale"]''', 'statuses must be a JSON object'),
+    ('statuses => ''{"sale": "sold"}''', 'the status word "sale" leads nowhere'),
+    ('statuses => ''{"sale": ["approved"]}''', 'the status word "sale" leads nowhere'),
+    ('dedupe => ''{}''', 'dedupe is empty: no message would have a key'),
+    ('dedupe => ''{"order_id"}''', 'dedupe has the recipe "order_id", which is not known'),
+    ('dedupe => ''{"click_id, event"}''', 'dedupe has the recipe "click_id, event", which is not known'),
+    ('dedupe => ''{""}''', 'dedupe has the recipe "", which is not known'),
+    ('dedupe => ARRAY[NULL]', 'dedupe has the recipe "NULL", which is not known'),
+    ('duplicate_policies => ''[]''', 'duplicate_policies must be a JSON object'),
+    ('duplicate_policies => NULL', 'duplicate_policies must be a JSON object'),
+    ('duplicate_policies => ''{"sale": "drop"}''', 'the duplicate policy "drop" of the event "sale" is not known'),
+    ('duplicate_policies => ''{"sale": null}''', 'the duplicate policy "null" of the event "sale" is not known'),
+    ('reversal_scope => ''all''', 'reversal_scope "all" is not known'),
+    ('reversal_limit => 0', 'reversal_limit must be at least 1'),
+    ('hash_algorithm => ''md5''', 'hash_algorithm and hash_template go together'),
+    ('hash_template => ''{secret}''', 'hash_algorithm and hash_template go together'),
+    ('hash_algorithm => ''crc32'', hash_template => ''{secret}''', 'hash_algorithm "crc32" is not known'),
+    ('hash_algorithm => ''md5'', hash_template => ''{user}''', 'hash_template has no {secret}: anybody could compute it')) AS g (given, message);
+SELECT ok(NOT EXISTS (SELECT FROM postback.networks WHERE slug = 'x'), 'what was refused left nothing');
+
 SELECT * FROM finish();
