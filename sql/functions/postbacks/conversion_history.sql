@@ -39,8 +39,8 @@ BEGIN
         UNION ALL
         -- Messages that left no trace in it: repeats and contradictions.
         SELECT p.received_at, 2, c.conversion_id, NULL,
-               concat_ws('; ', format('the network said %s %s: %s', coalesce(p.raw_status, 'nothing of a status'), coalesce(p.payout::text, 'without an amount'),
-                   p.verdict), p.reason),
+               concat_ws('; ', format('%sthe network said %s: %s', CASE WHEN c.is_test THEN 'test: ' END,
+                   coalesce(nullif(concat_ws(' ', p.raw_status, p.payout, p.currency), ''), 'nothing of status and amount'), p.verdict), p.reason),
                b.status, 0, b.balance, p.postback_id, 'postback'
         FROM told AS c JOIN postback.postbacks AS p ON p.conversion_id = c.conversion_id
         CROSS JOIN LATERAL (
