@@ -1,9 +1,12 @@
-//! Signatures in SQL: `sql/functions/postbacks/signatures.sql` declares these functions.
+//! Proofs of origin in SQL: `sql/functions/postbacks/signatures.sql` and `authenticate.sql`, and
+//! `sql/functions/networks/network_secrets.sql` declare these functions.
 
 use crate::error::raise;
+use pgrx::JsonB;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
 use pgrx::prelude::*;
 use postback_core::signature::{self, Key, Scheme, Target};
+use postback_core::{clickbank, hash_template, source_ranges};
 use std::cell::RefCell;
 use std::str;
 
@@ -70,6 +73,71 @@ fn is_secret(token: Option<&str>, secrets: Option<Vec<String>>) -> bool {
     // No early exit: how long it takes does not tell which secret it was.
     secrets.iter().fold(false, |known, secret| known | signature::equal_secret(token, secret.as_bytes()))
 }
+
+#[pg_extern(sql = false)]
+#[expect(clippy::too_many_arguments, reason = "the SQL declaration's")]
+fn verify_hash(
+    query: Option<&[u8]>,
+    body: Option<&[u8]>,
+    content_type: Option<&str>,
+    parameters: Option<JsonB>,
+    algorithm: Option<&str>,
+    template: Option<&str>,
+    secrets: Option<Vec<String>>,
+) -> Option<String> {
+    let (Some(Ok(algorithm)), Some(template)) = (algorithm.map(str::parse), template) else {
+        return Some("the network has no hash_template".to_owned());
+    };
+    let fields = parameters.map(|json| json.0).unwrap_or_default();
+    let secrets = secrets.unwrap_or_default();
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type)
+        .and_then(|message| hash_template::verify(algorithm, template, &message, &fields, &secrets))
+        .err()
+        .map(|error| error.to_string())
+}
+
+#[pg_extern(sql = false)]
+fn single_value(
+    query: Option<&[u8]>,
+    body: Option<&[u8]>,
+    content_type: Option<&str>,
+    name: Option<&str>,
+) -> Option<String> {
+    let message = hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type).ok()?;
+    let value = hash_template::value(&message, name?).ok()??;
+    // A JSON string may hold what a text may not.
+    (!value.contains('\0')).then(|| value.to_owned())
+}
+
+#[pg_extern(sql = false)]
+fn decrypt_clickbank(body: Option<&[u8]>, secrets: Option<Vec<String>>) -> Option<Vec<u8>> {
+    let secrets = secrets?;
+    let secrets: Vec<&[u8]> = secrets.iter().map(String::as_bytes).collect();
+    clickbank::decrypt(body?, &secrets)
+}
+
+#[pg_extern(sql = false)]
+fn flatten_clickbank(notification: Option<&[u8]>) -> Option<Vec<u8>> {
+    clickbank::flatten(notification?)
+}
+
+#[pg_extern(sql = false)]
+fn source_cidrs(sources: Option<Vec<Option<String>>>) -> Option<Vec<String>> {
+    let mut cidrs = Vec::new();
+    for source in sources? {
+        let Some(source) = source else {
+            raise(ERRCODE_INVALID_PARAMETER_VALUE, "a source is NULL".to_owned(), SOURCE_HINT)
+        };
+        match source_ranges::cidrs(&source) {
+            Ok(list) => cidrs.extend(list),
+            Err(error) => raise(ERRCODE_INVALID_PARAMETER_VALUE, format!("source \"{source}\" {error}"), SOURCE_HINT),
+        }
+    }
+    Some(cidrs)
+}
+
+const SOURCE_HINT: &str = "Like 192.0.2.7, 192.0.2.0/24, 192.0.2.0-255, 192.0.2.7-192.0.2.20 or 2001:db8::/32.";
 
 /// False for an empty secret, which signs nothing.
 fn with_key(secret: &str, verify: impl FnOnce(&Key) -> bool) -> bool {

@@ -4,11 +4,14 @@
 //! *is* gets decided here; what it *means* is decided in `sql/`.
 
 pub mod click_id;
+pub mod clickbank;
+pub mod hash_template;
 pub mod message;
 pub mod money;
 pub mod query_string;
 pub mod short_code;
 pub mod signature;
+pub mod source_ranges;
 pub mod status;
 pub mod url_template;
 pub mod visitor;

@@ -113,3 +113,49 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn sorted1_signs_the_set_of_parameters_whatever_their_order(
+        list in parameters(),
+        other in parameters(),
+        seed in prop::collection::vec(any::<u32>(), 12),
+    ) {
+        let sign = |query: &str| sign(Scheme::Sorted1, None, query.as_bytes(), b"some secret of 23 bytes").unwrap();
+        // Written by hand, with lower-case escapes of everything, in an order of its own.
+        let written = |list: &[Parameter]| {
+            let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+            list.iter().map(|one| format!("{}={}", escape(&one.name), escape(&one.value))).collect::<Vec<_>>().join("&")
+        };
+        let (list, other) = (without_repeats(list), without_repeats(other));
+        let mut order: Vec<usize> = (0..list.len()).collect();
+        order.sort_by_key(|&index| seed[index]);
+        let shuffled: Vec<Parameter> = order.into_iter().map(|index| list[index].clone()).collect();
+        let signature = sign(&query_string::canonical(&list));
+        prop_assert_eq!(sign(&written(&shuffled)), signature);
+        prop_assert_eq!(sign(&written(&other)) == signature, other == list);
+    }
+
+    #[test]
+    fn raw1_signs_these_bytes_and_no_others(
+        list in parameters(),
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        change in 0..3,
+    ) {
+        let secret = b"some secret of 23 bytes";
+        let query = query_string::canonical(&without_repeats(list)).into_bytes();
+        let signature = hex(sign(Scheme::Raw1, None, &query, secret).unwrap());
+        let mut changed = query.clone();
+        match change {
+            0 => changed.insert(place.index(query.len() + 1), byte),
+            1 if !query.is_empty() => drop(changed.remove(place.index(query.len()))),
+            _ if !query.is_empty() => changed[place.index(query.len())] = byte,
+            _ => {}
+        }
+        let signed = [&changed, b"&sig=".as_slice(), signature.as_bytes()].concat();
+        prop_assert_eq!(verify(Scheme::Raw1, None, &signed, &[secret]).is_ok(), changed == query);
+    }
+}

@@ -31,14 +31,18 @@ DECLARE
         SELECT count(*) FROM _postback.network_secrets AS s
         WHERE s.network_id = _postback.network_id(network) AND s.kind = kind AND s.not_after > clock_timestamp());
 BEGIN
-    IF kind IS NULL OR kind NOT IN ('hmac', 'token', 'path_token') THEN
+    IF kind IS NULL OR kind NOT IN ('hmac', 'token', 'path_token', 'hash', 'clickbank_ins') THEN
         RAISE EXCEPTION 'kind "%" of secret is not known', kind USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'One of hmac (signs the query), token (a parameter), path_token (last segment of the URL).';
+            HINT = 'One of hmac (signs the query), token (a parameter), path_token (last segment of the URL), hash (goes into hash_template), '
+                'clickbank_ins (decrypts the body).';
     ELSIF octet_length(chosen) < 16 THEN
         RAISE EXCEPTION 'the secret is shorter than 16 bytes' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Leave it out, and one is made and returned.';
     ELSIF kind = 'path_token' AND chosen !~ '^[A-Za-z0-9._~-]+$' THEN
         RAISE EXCEPTION 'a path token may only have [A-Za-z0-9._~-]' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF not_before IS NULL OR not_after IS NULL OR not_before >= not_after THEN
+        RAISE EXCEPTION 'the secret would end before it begins' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'not_before is the first moment at which it counts, not_after the first at which it no longer does.';
     ELSIF active >= 3 THEN
         RAISE EXCEPTION 'network "%" has three active secrets of kind "%" already', network, kind USING ERRCODE = 'PB301',
             HINT = 'End one first: revoke_network_secrets(network, kind, except_newest => 1).';
@@ -49,7 +53,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postback.add_network_secret(text, text, text, timestamptz, timestamptz) IS
-    'Adds a secret of kind hmac, token or path_token and returns it; from then on that check is enforced. Left out, a random one is made, '
+    'Adds a secret of kind hmac, token, path_token, hash or clickbank_ins and returns it; from then on that check is enforced. Left out, a random one is made, '
     'which keeps it out of the server''s logs. Up to three are active at once, for rotation.';
 
 CREATE FUNCTION postback.revoke_network_secrets(network text, kind text, except_newest integer DEFAULT 0)
@@ -70,3 +74,32 @@ END
 $$;
 COMMENT ON FUNCTION postback.revoke_network_secrets(text, text, integer) IS
     'Ends the active secrets of a kind but for the newest few, and returns how many. The check stays enforced.';
+
+-- The parsing (extension/core) of what networks list as their addresses.
+CREATE FUNCTION _postback.source_cidrs(sources text[])
+RETURNS text[] LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'source_cidrs_wrapper';
+
+CREATE FUNCTION postback.source_ranges(sources text[])
+RETURNS cidr[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN _postback.source_cidrs(sources)::cidr[];
+END
+$$;
+COMMENT ON FUNCTION postback.source_ranges(text[]) IS
+    'The CIDRs that hold exactly the given sources: addresses, networks (192.0.2.0/24) and ranges (192.0.2.0-255, 192.0.2.7-192.0.2.20), '
+    'IPv4 or IPv6. Refuses leading zeros, hexadecimal IPv4, host bits and reversed ranges.';
+
+CREATE FUNCTION postback.allow_sources(network text, sources text[])
+RETURNS cidr[] LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    id CONSTANT integer := _postback.network_id(network);
+    ranges CONSTANT cidr[] := postback.source_ranges(sources);
+BEGIN
+    UPDATE postback.networks AS n SET allowed_cidrs = ranges WHERE n.network_id = id;
+    RETURN ranges;
+END
+$$;
+COMMENT ON FUNCTION postback.allow_sources(text, text[]) IS
+    'Sets from which sources a network may post, as source_ranges() reads them, and returns the CIDRs. NULL lifts the check, an empty array lets '
+    'nobody in.';
