@@ -4,6 +4,7 @@ Nothing here knows a network; the one sample by hand, against the vendors' own v
 """
 
 import itertools
+import json
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlencode
 
@@ -91,7 +92,19 @@ def test_example_is_accepted_and_credited_to_its_click_and_its_replay_is_a_dupli
         again = post(preset, message)
         if again["verdict"] != "duplicate" or again["conversion_id"] != first["conversion_id"]:
             wrong.append((name, "replay", again["verdict"], again["reason"]))
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_example_may_come_as_a_form_or_as_json(presets, tap, proxy, last):
+    wrong = []
+    for name, preset in presets.items():
+        for encode, kind in ((urlencode, "application/x-www-form-urlencoded"), (json.dumps, "application/json")):
+            message = example(preset, click := tap())
+            proxy.post(f"/postback/{preset['slug']}", encode(message).encode(), kind)
+            stored = last()
+            if (stored["verdict"], stored["click_id"]) != ("accepted", click):
+                wrong.append((name, kind, stored["verdict"], stored["reason"]))
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_every_parameter_of_the_example_is_read_as_what_it_is(presets, tap, post):
@@ -109,7 +122,7 @@ def test_every_parameter_of_the_example_is_read_as_what_it_is(presets, tap, post
                 wrong.append((name, field, value, stored[column]))
         if said.get("time") and stored["event_at"] is None:
             wrong.append((name, "time", said["time"], stored["reason"]))
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_every_status_word_lands_where_the_preset_says(presets, tap, post, status_of):
@@ -124,7 +137,7 @@ def test_every_status_word_lands_where_the_preset_says(presets, tap, post, statu
         unknown = post(preset, example(preset, tap(), "no-such-word"))
         if unknown["verdict"] != "unmapped_status":
             wrong.append((name, "no-such-word", unknown["verdict"]))
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_message_without_a_status_takes_the_default_or_none(presets, tap, post, status_of):
@@ -137,7 +150,7 @@ def test_message_without_a_status_takes_the_default_or_none(presets, tap, post, 
             stored["verdict"] == "unmapped_status"
         ):
             wrong.append((name, preset["default_status"], landed, stored["verdict"]))
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_macro_that_was_not_resolved_is_no_click_id(presets, post, status_of):
@@ -155,7 +168,7 @@ def test_macro_that_was_not_resolved_is_no_click_id(presets, post, status_of):
                 wrong.append((name, sent, "has a conversion"))
             if "macro that the network did not resolve" not in (stored["reason"] or "") and sent is message:
                 wrong.append((name, macros[slot], stored["reason"]))
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_presets_agree_with_themselves(presets, database):
@@ -179,7 +192,7 @@ def test_presets_agree_with_themselves(presets, database):
             database.execute(
                 f"SELECT _postback.check_{check}({column}) FROM postback.network_presets WHERE preset = %s", [name]
             )
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_postback_url_and_offer_url_hint_print_the_macros_as_they_are(presets, database):
