@@ -65,8 +65,8 @@ def code(text):
 
 
 def names(preset, field):
-    marked = [code(name) + (" *unconfirmed*" if name in preset["unconfirmed"] else "") for name in preset["parameters"][field]]
-    return ", ".join(marked)
+    unconfirmed = {name: " *unconfirmed*" for name in preset["unconfirmed"]}
+    return ", ".join(code(name) + unconfirmed.get(name, "") for name in preset["parameters"][field])
 
 
 def statuses(preset):
@@ -82,10 +82,11 @@ def statuses(preset):
 
 def section(preset):
     url = "&".join(f"{parameter}={macro}" for parameter, macro in preset["macros"])
-    fields = "\n".join(f"| {FIELDS[field]} | {names(preset, field)} |" for field in FIELDS if preset["parameters"].get(field))
-    recipes = ", else ".join(" + ".join(code(FIELDS[field]) for field in recipe.split(",")) for recipe in preset["dedupe"])
+    known = [field for field in FIELDS if preset["parameters"].get(field)]
+    fields = "\n".join(f"| {FIELDS[field]} | {names(preset, field)} |" for field in known)
+    recipes = [" + ".join(FIELDS[field] for field in recipe.split(",")) for recipe in preset["dedupe"]]
     facts = [
-        f"One conversion per {recipes}.",
+        f"One conversion per {', else '.join(recipes)}.",
         f"Payouts are in {preset['currency']} unless the message says otherwise.",
         f"Times without a zone are in {preset['time_zone']}." if preset["parameters"].get("time") else "",
         "Several payouts joined by commas are added." if preset["joins_payouts"] else "",
