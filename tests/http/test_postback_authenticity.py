@@ -2,9 +2,12 @@
 
 import hashlib
 import hmac
+import json
 import string
+import time
 
 import pytest
+from support import database_url
 from wire import exchange, request
 
 pytestmark = pytest.mark.usefixtures("never_5xx")
@@ -253,3 +256,166 @@ def test_offer_of_a_guarded_network_cannot_be_converted_through_an_open_door(pro
     assert proxy.get(f"/postback?{query}&sig={signature(query)}").status == 200
     row = database.execute("SELECT network_id FROM postback.conversions WHERE transaction_id = 'guarded'").fetchone()
     assert row == (signed,)
+
+
+def test_source_ranges_are_enforced_as_soon_as_they_are_set(proxy, networks, database, click_id, refused):
+    database.execute("SELECT postback.add_network('ranged')")
+    target = f"/postback/ranged?click_id={click_id}&transaction_id=ranged"
+    for sources, allowed in (
+        (["127.0.0.0-255"], True),
+        (["127.0.0.2-127.0.0.9", "192.0.2.0/24"], False),
+        (["::ffff:127.0.0.1"], True),
+        ([], False),
+        (None, True),
+    ):
+        database.execute("SELECT postback.allow_sources('ranged', %s)", [sources])
+        if allowed:
+            assert proxy.get(target).status == 200
+        else:
+            assert refused(lambda: proxy.get(target))["checks"] == ["cidr:refused"]
+
+
+def hash_of(user, transaction_id, secret=SECRET):
+    return hashlib.md5(f"{user}.789.{transaction_id}.{secret}".encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def wall(database, campaign):
+    """A network that hashes with MD5."""
+    database.execute("SELECT postback.add_network('wall')")
+    database.execute(
+        "UPDATE postback.networks SET hash_algorithm = 'md5', hash_template = '{user}.{offer}.{transaction_id}.{secret}' "
+        "WHERE slug = 'wall'"
+    )
+    database.execute("SELECT postback.add_network_secret('wall', 'hash', %s)", [SECRET])
+
+
+def test_hash_over_a_template_is_checked_in_query_form_and_json(proxy, wall, click_id, refused, last):
+    fields = {"click_id": click_id, "payout": "1.00", "user": "4 2", "offer": "789", "transaction_id": "h1"}
+    rest = f"click_id={click_id}&payout=1.00&user=4+2&offer=789&transaction_id=h1"
+    good = hash_of("4 2", "h1")
+    for sig in (f"&sig={good}", f"&hash={good.upper()}", f"&signature={good}&sig=0"):
+        assert proxy.get(f"/postback/wall?{rest}{sig}").status == 200
+        assert last()["checks"] == ["hash:ok"]
+    assert proxy.post("/postback/wall", f"{rest}&sig={good}".encode()).status == 200
+    assert proxy.post("/postback/wall", json.dumps(fields | {"sig": good}).encode(), "application/json").status == 200
+    for target in (
+        rest,
+        f"{rest}&sig=",
+        f"{rest}&sig={good[:-1]}",
+        f"{rest}&sig={good}0",
+        f"{rest}&sig={hash_of('4 2', 'h1', SECRET[:-1])}",
+        f"{rest}&sig={hash_of('4 2', 'h2')}",
+        f"{rest}&sig={good}&user=43",
+        f"{rest.replace('transaction_id=h1', 'transaction_id=h2')}&sig={good}",
+        f"{rest.replace('user=4+2&', '')}&sig={good}",
+        f"{rest}&sig={good}&x=%zz",
+    ):
+        refused(lambda: proxy.get(f"/postback/wall?{target}"))
+    evil = json.dumps(fields | {"transaction_id": "h2"}).encode()
+    refused(lambda: proxy.post(f"/postback/wall?{rest}&sig={good}", evil, "application/json"))
+    refused(lambda: proxy.post(f"/postback/wall?{rest}&sig={good}", evil, "text/plain"))
+
+
+INS_SECRET = "0123456789ABCDEF"
+# A sale of 12.50 for click a1b2c3: openssl enc -aes-256-cbc -iv 000102...0f -K <hex of sha1(INS_SECRET)'s first 32 digits>
+INS_NOTIFICATION = (
+    "y2lQ71u3vZqcnDOuXEXRJvsJBs6q3oeNEOZCfgjK1r7fhhd7u6hRcuzgXiyXupQGYaN0j/dqd8bpIja7CeSKrM4S/WL+VJJ3J9eG"
+    "NLa5d1Ng6Po4zk8IPD646Jlrf4/w/qF1lqRDLWE5xyHJVK9VAhN8oSGWQos/oZoPapbL5Fea082pFfx1t6AAWMYqO+8I69R5iLvQ"
+    "q8SHTrZvFWhwglti3jO27uytGbkIo+CWAiM="
+)
+INS_IV = "AAECAwQFBgcICQoLDA0ODw=="
+
+
+@pytest.fixture(scope="module")
+def bank(database, campaign):
+    """A network that encrypts its bodies, and the click of the notification above."""
+    database.execute("SELECT postback.add_network('bank')")
+    database.execute(
+        "UPDATE postback.networks SET parameters = "
+        """'{"click_id": ["tid"], "transaction_id": ["receipt"], "payout": ["totalAccountAmount"], "status": ["transactionType"]}', """
+        """statuses = '{"sale": "approved"}' WHERE slug = 'bank'"""
+    )
+    database.execute("SELECT postback.add_network_secret('bank', 'clickbank_ins', %s)", [INS_SECRET])
+    database.execute("SELECT postback.record_click(offer_id => 789, click_id => 'a1b2c3')")
+
+
+def test_encrypted_notification_is_opened_and_counts(proxy, bank, database, refused, last):
+    body = json.dumps({"notification": INS_NOTIFICATION, "iv": INS_IV}).encode()
+    for content_type in ("application/json", "text/plain"):
+        assert proxy.post("/postback/bank", body, content_type).status == 200
+        assert last()["checks"] == ["clickbank_ins:ok"]
+        # What is kept is what came: the buyer's address inside stays encrypted.
+        assert bytes(last()["body"]) == body
+    row = database.execute(
+        "SELECT transaction_id, status::text, payout::text FROM postback.conversions WHERE click_id = 'a1b2c3'"
+    ).fetchall()
+    assert row == [("ABCD1234", "approved", "12.50")]
+    other = INS_NOTIFICATION[:-8] + ("AAAA" if INS_NOTIFICATION[-8:-4] != "AAAA" else "BBBB") + INS_NOTIFICATION[-4:]
+    for bad in (
+        json.dumps({"notification": other, "iv": INS_IV}).encode(),
+        json.dumps({"notification": INS_NOTIFICATION[:-24], "iv": INS_IV}).encode(),
+        json.dumps({"notification": INS_NOTIFICATION, "iv": "AAAA"}).encode(),
+        b'{"tid": "a1b2c3", "receipt": "X", "transactionType": "SALE"}',
+        b"tid=a1b2c3&receipt=X&transactionType=SALE",
+        b"",
+    ):
+        refused(lambda: proxy.post("/postback/bank", bad, "application/json"))
+    refused(lambda: proxy.post("/postback/bank?tid=a1b2c3", body, "application/json"))
+    refused(lambda: proxy.get("/postback/bank?tid=a1b2c3&receipt=X&transactionType=SALE"))
+
+
+def test_signed_time_must_be_near_and_inside_the_signature(proxy, networks, database, click_id, refused, last):
+    database.execute("SELECT postback.add_network('timed')")
+    database.execute("UPDATE postback.networks SET signed_time_parameter = 'ts' WHERE slug = 'timed'")
+    # Nothing covers the time yet.
+    refused(lambda: proxy.get(f"/postback/timed?click_id={click_id}&ts={int(time.time())}"))
+    database.execute("SELECT postback.add_network_secret('timed', 'hmac', %s)", [SECRET])
+
+    def send(tail):
+        query = f"click_id={click_id}&transaction_id=timed{tail}"
+        return exchange(proxy, request(f"/postback/timed?{query}&sig={signature(query)}"))
+
+    now = int(time.time())
+    for distance in (0, -200, 200):
+        assert send(f"&ts={now + distance}").status == 200
+    assert last()["checks"] == ["hmac:ok", "time:ok"]
+    for value in (now - 400, now + 400, 0, -1, 10**18, "12.5", "0x10", f"%20{now}", f"{now}%20", now * 1000, "", "9" * 300):
+        assert refused(lambda: send(f"&ts={value}"))["checks"] == ["hmac:ok", "time:refused"]
+    refused(lambda: send(""))
+    refused(lambda: send(f"&ts={now}&ts={now + 1}"))
+
+
+def test_no_secret_is_anywhere_after_right_and_wrong_messages(start_proxy, networks, wall, bank, database, click_id):
+    query = f"click_id={click_id}&payout=1.00&transaction_id=canary&user=1&offer=789"
+    proxy = start_proxy(database_url(database), log="debug")
+    answers = []
+    for network in ("signed", "tokened", "pathed", "both", "wall", "bank", "unknown"):
+        for path in (f"/postback/{network}", f"/postback/{network}/{TOKEN}", f"/postback/{network}/{TOKEN}x"):
+            for tail in (
+                f"&token={TOKEN}",
+                f"&token={TOKEN}x&sig=0",
+                f"&sig={signature(query)}",
+                f"&sig={hash_of('1', 'canary')}",
+                f"&token={TOKEN}&sig={signature(f'{query}&token={TOKEN}')}",
+                f"&token={TOKEN}&x=%zz",
+            ):
+                answers.append(proxy.get(f"{path}?{query}{tail}"))
+                answers.append(proxy.post(path, f"{query}{tail}".encode()))
+    answers.append(proxy.post("/postback/bank", json.dumps({"notification": INS_NOTIFICATION, "iv": INS_IV}).encode()))
+    assert {answer.status for answer in answers} == {200, 400, 403}
+    columns = database.execute(
+        "SELECT p::text, convert_from(query, 'UTF8'), encode(body, 'escape') FROM postback.postbacks AS p"
+    ).fetchall()
+    activity = database.execute("SELECT a::text FROM pg_stat_activity AS a WHERE a.pid <> pg_backend_pid()").fetchall()
+    places = {
+        "answers": "\n".join(f"{answer.headers} {answer.body!r}" for answer in answers),
+        "postbacks": "\n".join(str(column) for row in columns for column in row),
+        "log": proxy.log,
+        "metrics": proxy.admin("/metrics").text,
+        "activity": str(activity),
+    }
+    assert "canary" in places["postbacks"] and "receive_postbacks" in places["activity"]
+    for place, text in places.items():
+        for secret in (SECRET, TOKEN, INS_SECRET):
+            assert secret not in text and secret.encode().hex() not in text, (place, secret)
