@@ -3,7 +3,7 @@
 use pgrx::JsonB;
 use pgrx::iter::TableIterator;
 use pgrx::prelude::*;
-use postback_core::message::{self, Map};
+use postback_core::message::{self, Map, MoneyTerms};
 
 #[pg_extern(sql = false)]
 #[expect(clippy::type_complexity, reason = "the columns are the SQL declaration's")]
@@ -13,6 +13,8 @@ fn read_parameters(
     content_type: Option<&str>,
     parameters: Option<JsonB>,
     dedupe: Option<Vec<String>>,
+    currency: Option<&str>,
+    joins_payouts: Option<bool>,
 ) -> TableIterator<
     'static,
     (
@@ -40,6 +42,7 @@ fn read_parameters(
         content_type,
         &Map::new(&parameters),
         &recipes,
+        MoneyTerms { currency, joins_payouts: joins_payouts.unwrap_or(false) },
     );
     TableIterator::once((
         said.problem,

@@ -52,11 +52,27 @@ pub struct Message {
     pub dedupe_key: Option<String>,
 }
 
+/// How a network writes money.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MoneyTerms<'a> {
+    /// The currency of a message that names none.
+    pub currency: Option<&'a str>,
+    /// Whether a payout may be several amounts joined by commas.
+    pub joins_payouts: bool,
+}
+
 /// Reads a message. Each recipe is a comma list of fields; the first whose leading field is present makes the key.
-pub fn read(query: &[u8], body: &[u8], content_type: Option<&str>, map: &Map, recipes: &[&str]) -> Message {
+pub fn read(
+    query: &[u8],
+    body: &[u8],
+    content_type: Option<&str>,
+    map: &Map,
+    recipes: &[&str],
+    terms: MoneyTerms,
+) -> Message {
     match parameters(query, body, content_type) {
         Ok(parameters) => {
-            Reader { parameters: &parameters, map, message: Message::default(), notes: Vec::new() }.read(recipes)
+            Reader { parameters: &parameters, map, message: Message::default(), notes: Vec::new() }.read(recipes, terms)
         }
         Err(problem) => Message { problem: Some(problem), ..Message::default() },
     }
@@ -158,7 +174,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(mut self, recipes: &[&str]) -> Message {
+    fn read(mut self, recipes: &[&str], terms: MoneyTerms) -> Message {
         self.message.click_id = self.click_id();
         let transaction_id = self.short_field("transaction_id");
         let conversion_id = self.short_field("conversion_id");
@@ -167,7 +183,7 @@ impl Reader<'_> {
         self.message.network_offer_id = self.short_field("offer_id");
         self.message.event_time = self.short_field("time");
         self.message.token = self.field("token");
-        self.read_money();
+        self.read_money(terms);
         self.message.dedupe_key =
             recipes.iter().find_map(|recipe| self.key(recipe, transaction_id.as_deref(), conversion_id.as_deref()));
         self.message.transaction_id = transaction_id.or(conversion_id);
@@ -213,10 +229,14 @@ impl Reader<'_> {
         None
     }
 
-    fn read_money(&mut self) {
+    fn read_money(&mut self, terms: MoneyTerms) {
+        let mut currency = terms.currency.and_then(|code| money::currency(code).ok());
         if let Some(word) = self.short_field("currency") {
             match money::currency(&word) {
-                Ok(currency) => self.message.currency = Some(currency.as_str().to_owned()),
+                Ok(named) => {
+                    self.message.currency = Some(named.as_str().to_owned());
+                    currency = Some(named);
+                }
                 Err(error) => self.message.payout_problem = Some(format!("currency: {error}")),
             }
         }
@@ -224,11 +244,16 @@ impl Reader<'_> {
         let Some(given) = given else { return };
         // An amount that is there but unusable is never taken for "no amount": that would make it 0.
         let amount = match self.field("payout") {
+            Some(amount) if terms.joins_payouts => money::sum_amounts(&amount),
             Some(amount) => money::parse_amount(&amount).map(str::to_owned),
             None if given.value.is_empty() => Err(MoneyError::Empty),
             None => Err(MoneyError::Macro),
         };
-        match amount {
+        let checked = amount.and_then(|amount| {
+            currency.map_or(Ok(()), |currency| money::check_scale(&amount, currency))?;
+            Ok(amount)
+        });
+        match checked {
             Ok(amount) => self.message.payout = Some(amount),
             Err(error) => self.message.payout_problem = Some(format!("payout: {error}")),
         }

@@ -73,6 +73,26 @@ pub fn parse_amount(text: &str) -> Result<&str, MoneyError> {
     Ok(text)
 }
 
+/// The exact sum of amounts that are joined by commas, each as [`parse_amount`] takes it; a single one as it is.
+pub fn sum_amounts(text: &str) -> Result<String, MoneyError> {
+    if !text.contains(',') {
+        return parse_amount(text).map(str::to_owned);
+    }
+    let mut total: i128 = 0;
+    for amount in text.split(',') {
+        let (whole, fraction) = parse_amount(amount)?.split_once('.').unwrap_or((amount, ""));
+        // Digits alone, 15 and 15 at most: it fits, and so does the sum of as many as a message can hold.
+        let units: i128 = format!("{whole}{fraction:0<MAX_DIGITS$}").parse().map_err(|_| MoneyError::NotANumber)?;
+        total = total.checked_add(units).ok_or(MoneyError::TooLong)?;
+    }
+    let digits = format!("{total:0>width$}", width = MAX_DIGITS + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - MAX_DIGITS);
+    if whole.len() > MAX_DIGITS {
+        return Err(MoneyError::TooLong);
+    }
+    Ok(format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned())
+}
+
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -221,7 +241,40 @@ mod tests {
         assert_eq!(check("0.0125", "USD"), Ok(()));
     }
 
+    #[test]
+    fn joined_amounts_are_added_exactly() {
+        use MoneyError::*;
+        let cases = [
+            ("1.50,2.50", Ok("4")),
+            ("0.1,0.2", Ok("0.3")),
+            ("12.50", Ok("12.50")),
+            ("0,0", Ok("0")),
+            ("10,0.000000000000001", Ok("10.000000000000001")),
+            ("999999999999999,0", Ok("999999999999999")),
+            ("999999999999999,1", Err(TooLong)),
+            ("1.50,", Err(Empty)),
+            (",1.50", Err(Empty)),
+            (",", Err(Empty)),
+            ("1.50,{rs}", Err(Macro)),
+            ("##CPA_AMOUNT##,##RS_AMOUNT##", Err(Macro)),
+            ("5,-1", Err(Negative)),
+            ("5, 1", Err(NotANumber)),
+            ("1e3,1", Err(Exponent)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(sum_amounts(text), expected.map(str::to_owned), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn joined_cents_are_the_sum_of_cents(cents in prop::collection::vec(0_u64..1_000_000_000, 2..9)) {
+            let written = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
+            let joined: Vec<String> = cents.iter().map(|&cents| written(cents)).collect();
+            let sum = written(cents.iter().sum());
+            prop_assert_eq!(sum_amounts(&joined.join(",")), Ok(sum.trim_end_matches('0').trim_end_matches('.').to_owned()));
+        }
+
         #[test]
         fn amounts_are_exactly_the_decimals(text in "[0-9]{0,17}[.]?[0-9]{0,17}") {
             let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));

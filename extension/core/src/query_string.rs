@@ -171,6 +171,7 @@ fn is_hitpath_macro(value: &str) -> bool {
 fn after_macro<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     let inside = text.strip_prefix(open)?;
     let (word, after) = inside.split_once(close)?;
+    let word = word.trim_matches(' ');
     // Braces take arguments and expressions (`{status:sale=1}`, `${(name)!}`), the others just a name.
     let rich = close.starts_with('}');
     let first = word.bytes().next()?;

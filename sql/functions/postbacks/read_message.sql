@@ -1,7 +1,9 @@
 -- From bytes to a message: which network, is it authentic, what does it say. No table is written here.
 
 -- The byte work (extension/core): parameters by the network's map, macros, decimals, the key of the recipe.
-CREATE FUNCTION _postback.read_parameters(query bytea, body bytea, content_type text, parameters jsonb, dedupe text[])
+CREATE FUNCTION _postback.read_parameters(
+    query bytea, body bytea, content_type text, parameters jsonb, dedupe text[],
+    own_currency text DEFAULT NULL, joins_payouts boolean DEFAULT false)
 RETURNS TABLE (
     problem text, note text, click_id text, transaction_id text, event text, raw_status text, payout text, payout_problem text,
     currency text, network_offer_id text, event_time text, token text, dedupe_key text)
@@ -25,6 +27,7 @@ DECLARE
     payout numeric;
     event_at timestamptz;
     note text;
+    opened bytea;
     kept_path CONSTANT text := CASE WHEN token IS NULL THEN path ELSE regexp_replace(path, '[^/]*$', '***') END;
 BEGIN
     SELECT n.* INTO net FROM postback.networks AS n
@@ -35,7 +38,12 @@ BEGIN
             NULL, NULL, NULL, NULL, NULL, NULL, NULL)::_postback.message;
     END IF;
 
-    SELECT p.* INTO said FROM _postback.read_parameters(query, body, content_type, net.parameters, net.dedupe) AS p;
+    IF body <> '' THEN
+        opened := _postback.opened_body(net.network_id, body, received_at);
+    END IF;
+    SELECT p.* INTO said
+    FROM _postback.read_parameters(query, opened, CASE WHEN opened = body THEN content_type ELSE 'application/json' END,
+        net.parameters, net.dedupe, net.currency, net.joins_payouts) AS p;
     SELECT a.* INTO proof
     FROM _postback.authenticate(net.network_id, token, said.token, method, path, query, body, content_type, source_ip, received_at) AS a;
 

@@ -9,7 +9,41 @@ fn map() -> Value {
 }
 
 fn said(query: &str) -> Message {
-    read(query.as_bytes(), b"", None, &Map::new(&map()), &["transaction_id,event", "click_id,event"])
+    read(
+        query.as_bytes(),
+        b"",
+        None,
+        &Map::new(&map()),
+        &["transaction_id,event", "click_id,event"],
+        MoneyTerms::default(),
+    )
+}
+
+fn money_of(query: &str, currency: &str, joins_payouts: bool) -> (Option<String>, Option<String>) {
+    let terms = MoneyTerms { currency: Some(currency), joins_payouts };
+    let message = read(query.as_bytes(), b"", None, &Map::new(&map()), &[], terms);
+    (message.payout, message.payout_problem)
+}
+
+#[test]
+fn decimals_follow_the_currency_of_the_message_or_the_network() {
+    let payout = |query, currency| money_of(query, currency, false).0;
+    assert_eq!(payout("payout=100", "JPY").as_deref(), Some("100"));
+    assert_eq!(payout("payout=100.00", "JPY").as_deref(), Some("100.00"));
+    assert_eq!(payout("payout=100.50", "JPY"), None);
+    assert_eq!(payout("payout=100.50&currency=USD", "JPY").as_deref(), Some("100.50"));
+    assert_eq!(payout("payout=100.50&currency=jpy", "USD"), None);
+    assert_eq!(payout("payout=1.234&currency=KWD", "USD").as_deref(), Some("1.234"));
+    assert_eq!(payout("payout=0.123456789012345", "USD").as_deref(), Some("0.123456789012345"));
+}
+
+#[test]
+fn joined_payouts_are_added_only_where_the_network_says_so() {
+    assert_eq!(money_of("payout=1.50,2.50", "USD", true), (Some("4".to_owned()), None));
+    assert_eq!(money_of("payout=1.50,2.50", "USD", false), (None, Some("payout: the amount has a comma".to_owned())));
+    assert_eq!(money_of("payout=1.5,2.5", "JPY", true).0.as_deref(), Some("4"));
+    assert_eq!(money_of("payout=1.5,2", "JPY", true).0, None);
+    assert_eq!(money_of("payout=1.50,{rs}", "USD", true).0, None);
 }
 
 #[test]
@@ -71,9 +105,12 @@ fn contradiction_is_a_problem() {
 #[test]
 fn json_numbers_keep_their_digits() {
     let body = br#"{"click_id": "a1", "payout": 12.50, "status": "approved", "nested": {"payout": 1}}"#;
-    let message = read(b"", body, Some("application/json; charset=utf-8"), &Map::new(&map()), &[]);
+    let message =
+        read(b"", body, Some("application/json; charset=utf-8"), &Map::new(&map()), &[], MoneyTerms::default());
     assert_eq!((message.click_id.as_deref(), message.payout.as_deref()), (Some("a1"), Some("12.50")));
-    assert!(read(b"", b"[1]", Some("application/json"), &Map::new(&map()), &[]).problem.is_some());
+    assert!(
+        read(b"", b"[1]", Some("application/json"), &Map::new(&map()), &[], MoneyTerms::default()).problem.is_some()
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is read, what is refused, and what is hidden.
 
 use super::*;
+use proptest::prelude::*;
 
 fn pairs(raw: &str) -> Vec<(String, String)> {
     parse(raw.as_bytes()).unwrap().into_iter().map(|parameter| (parameter.name, parameter.value)).collect()
@@ -89,6 +90,17 @@ fn unresolved_macros_are_recognised_in_every_syntax() {
         "${(event_data.revenue)!}",
         "{status:lead=0 sale=1}",
         "##CPA_AMOUNT##,##RS_AMOUNT##",
+        "{{ click_id }}",
+        "{a}{b}",
+        "#S2#",
+        "{transaction_id}",
+        "[[subid]]",
+        "#{payout.theyGetInDollars}",
+        "${(last_attributed_touch_data.click_id)!}",
+        "!!!clickRef6!!!",
+        "[afp1]",
+        "(clickid)(encode)",
+        "%aff_sub%",
     ] {
         assert!(is_unresolved_macro(value), "{value}");
     }
@@ -111,8 +123,30 @@ fn unresolved_macros_are_recognised_in_every_syntax() {
         "12.50",
         "018f2d3c-7a6b-7c12-9d3e-4f5a6b7c8d9e",
         "~.-_",
+        "xxc12xx",
+        "xxclickxx",
+        "REPLACE-1",
+        "OPTIONAL2",
+        "optional",
+        "{ }",
+        "##",
+        "# #",
+        "<3>",
+        "(1)",
+        "%%",
+        "a#b#",
+        "$5",
     ] {
         assert!(!is_unresolved_macro(value), "{value}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_legal_click_id_but_the_fixed_words_is_taken_for_a_macro(id in "[A-Za-z0-9._~-]{1,64}|xx[a-z0-9]{0,6}xx") {
+        let fixed = ["REPLACE", "OPTIONAL", "xxpayoutxx", "xxhitidxx", "xxtransidxx", "xxofferidxx"];
+        let numbered = id.len() == 6 && (id.starts_with("xxc") || id.starts_with("xxx")) && id.as_bytes()[3].is_ascii_digit();
+        prop_assert_eq!(is_unresolved_macro(&id), fixed.contains(&id.as_str()) || (numbered && id.ends_with("xx")));
     }
 }
 

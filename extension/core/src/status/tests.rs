@@ -157,6 +157,27 @@ fn arrive<'a>(list: &[(Status, &'a str, i64)], order: &[usize]) -> Vec<Event<'a>
         .collect()
 }
 
+#[test]
+fn all_orders_of_four_events_with_times_give_one_state() {
+    let list = [(Pending, "10", 100), (Approved, "10", 200), (Approved, "12.50", 300), (Reversed, "12.50", 400)];
+    for count in 1..=list.len() {
+        let in_order: Vec<usize> = (0..count).collect();
+        let expected = outcome(&arrive(&list[..count], &in_order));
+        let mut orders = 0;
+        for code in 0..count.pow(u32::try_from(count).unwrap()) {
+            let order: Vec<usize> =
+                (0..count).map(|place| code / count.pow(u32::try_from(place).unwrap()) % count).collect();
+            if !in_order.iter().all(|index| order.contains(index)) {
+                continue;
+            }
+            orders += 1;
+            let got = outcome(&arrive(&list[..count], &order));
+            assert_eq!((got.0, got.1), (expected.0, expected.1), "{order:?}");
+        }
+        assert_eq!(orders, (1..=count).product::<usize>());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
