@@ -74,7 +74,9 @@ COMMENT ON TABLE postback.networks IS 'An affiliate network or tracker that send
 COMMENT ON COLUMN postback.networks.slug IS 'The network in its postback URL: /postback/{slug}.';
 COMMENT ON COLUMN postback.networks.joins_payouts IS 'Whether the payout may be several amounts joined by commas, which are added.';
 COMMENT ON COLUMN postback.networks.duplicate_policies IS
-    'Event (or *, for every other) to what a further message of a known key does: update (the default), ignore, new, new_labelled, add_payout, ignore_event.';
+    'Event (or *, for every other) to what a further message of a known key does: update (the default) moves the conversion; ignore is a duplicate; '
+    'new is a conversion of its own, so a network''s retry counts again: nothing tells it from a second sale; new_labelled the same, as event#2 and so on; '
+    'add_payout adds its amount; ignore_event is new, but a duplicate when the event was seen. Under the new ones a reversal is about the newest.';
 COMMENT ON COLUMN postback.networks.reversal_scope IS
     'What a reversal that names no event undoes: transaction, the one conversion of its key; click, every conversion of its click or transaction.';
 COMMENT ON COLUMN postback.networks.reversal_limit IS 'The most conversions one message may reverse; one that would reverse more is a conflict and reverses none.';

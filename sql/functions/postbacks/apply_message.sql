@@ -1,8 +1,9 @@
 -- From a message to its effect: deduplicate, match to the click, move the conversion. This is where money is decided.
-CREATE FUNCTION _postback.apply_message(m _postback.message)
+CREATE FUNCTION _postback.apply_message(m _postback.message, repeat integer DEFAULT 0)
 RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known record;
+    reversal _postback.outcome;
     click _postback.click;
     offer record;
     amount numeric;
@@ -28,8 +29,14 @@ BEGIN
 
     SELECT k.conversion_id, k.bucket INTO known FROM postback.conversion_keys AS k
     WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key;
-    IF FOUND THEN
-        RETURN _postback.apply_to_conversion(m, known.conversion_id, known.bucket);
+    IF m.event IS NULL AND m.status IN ('rejected', 'reversed') THEN
+        reversal := _postback.reverse_together(m, known.conversion_id IS NOT NULL);
+        IF reversal.verdict IS NOT NULL THEN
+            RETURN reversal;
+        END IF;
+    END IF;
+    IF known.conversion_id IS NOT NULL THEN
+        RETURN _postback.apply_further(m, known.conversion_id, known.bucket);
     END IF;
 
     IF m.click_id IS NOT NULL THEN
@@ -66,7 +73,7 @@ BEGIN
         -- Somebody else's message with this key committed meanwhile.
         SELECT k.conversion_id, k.bucket INTO STRICT known FROM postback.conversion_keys AS k
         WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key;
-        RETURN _postback.apply_to_conversion(m, known.conversion_id, known.bucket);
+        RETURN _postback.apply_further(m, known.conversion_id, known.bucket);
     END IF;
 
     amount := coalesce(m.payout, offer.payout, 0);
@@ -74,11 +81,129 @@ BEGIN
         m.status, amount, true, m.status, _postback.counted(m.status, amount), money, m.postback_id);
     INSERT INTO postback.conversions (conversion_id, bucket, network_id, dedupe_key, transaction_id, event, click_id, clicked_at,
         send_id, campaign_id, segment_id, variant_id, offer_id, subscriber_id, status, raw_status, payout, currency,
-        converted_at, received_at, source_ip, ledger_seq, ledger_hash)
+        converted_at, received_at, source_ip, repeat, ledger_seq, ledger_hash)
     VALUES (new_id, click.bucket, m.network_id, m.dedupe_key, m.transaction_id, m.event, click.click_id, click.clicked_at,
         click.send_id, click.campaign_id, click.segment_id, click.variant_id, click.offer_id, click.subscriber_id, m.status,
-        m.raw_status, _postback.counted(m.status, amount), money, happened_at, m.received_at, m.source_ip, 1, hash);
+        m.raw_status, _postback.counted(m.status, amount), money, happened_at, m.received_at, m.source_ip, repeat, 1, hash);
     RETURN ROW('accepted', nullif(note, ''), new_id, click.bucket)::_postback.outcome;
+END
+$$;
+
+-- A further message of a known key does what the network's duplicate policy for its event says. The conversions that share the key
+-- are its first one and its repeats, whose keys end in &repeat=1 and so on; a lock on the first one puts their messages in a row.
+CREATE FUNCTION _postback.apply_further(m _postback.message, conversion_id text, bucket smallint)
+RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    policy CONSTANT text := (
+        SELECT coalesce(n.duplicate_policies ->> coalesce(m.event, '*'), n.duplicate_policies ->> '*', 'update')
+        FROM postback.networks AS n WHERE n.network_id = m.network_id);
+    first record;
+    newest record;
+    repeated _postback.message;
+BEGIN
+    IF policy IN ('update', 'add_payout') THEN
+        RETURN _postback.apply_to_conversion(m, conversion_id, bucket, policy = 'add_payout');
+    ELSIF policy = 'ignore' THEN
+        RETURN ROW('duplicate', concat_ws('; ', m.note, 'the network''s policy ignores further messages of this key'),
+            conversion_id, bucket)::_postback.outcome;
+    END IF;
+
+    SELECT v.click_id INTO STRICT first FROM postback.conversions AS v
+    WHERE v.conversion_id = conversion_id AND v.bucket = bucket FOR UPDATE;
+    IF m.click_id <> first.click_id THEN
+        RETURN ROW('conflict', 'the same transaction was first reported for another click', conversion_id, bucket)::_postback.outcome;
+    END IF;
+    SELECT v.conversion_id, v.bucket, v.repeat, array_agg(v.event) OVER () AS events INTO STRICT newest
+    FROM (
+        SELECT k.conversion_id, k.bucket FROM postback.conversion_keys AS k
+        WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key
+        UNION ALL
+        SELECT k.conversion_id, k.bucket FROM postback.conversion_keys AS k  -- > is the character after =
+        WHERE k.network_id = m.network_id AND k.dedupe_key > m.dedupe_key || '&repeat=' AND k.dedupe_key < m.dedupe_key || '&repeat>') AS k
+    JOIN postback.conversions AS v ON v.conversion_id = k.conversion_id AND v.bucket = k.bucket
+    ORDER BY v.repeat DESC LIMIT 1;
+    IF policy = 'ignore_event' AND array_position(newest.events, m.event) IS NOT NULL THEN
+        RETURN ROW('duplicate', concat_ws('; ', m.note, 'an event of this id was reported before'), conversion_id, bucket)::_postback.outcome;
+    ELSIF m.status IN ('rejected', 'reversed') OR NOT EXISTS (
+        SELECT FROM postback.conversion_events AS e
+        WHERE e.conversion_id = newest.conversion_id AND e.bucket = newest.bucket AND e.asserted_status IN ('pending', 'approved')) THEN
+        -- What pays nothing is about a sale that was: the newest. And a reversal that came first waits for its sale, not for a second one.
+        RETURN _postback.apply_to_conversion(m, newest.conversion_id, newest.bucket, false);
+    END IF;
+
+    repeated := jsonb_populate_record(m, jsonb_build_object(
+        'click_id', first.click_id,
+        'dedupe_key', m.dedupe_key || '&repeat=' || newest.repeat + 1,
+        'event', CASE WHEN policy = 'new_labelled' THEN coalesce(m.event, '') || '#' || newest.repeat + 2 ELSE m.event END));
+    RETURN _postback.apply_message(repeated, newest.repeat + 1);
+END
+$$;
+
+-- A reversal or rejection that names no event, when it is not about one known key: with the scope 'click' every conversion of its click
+-- (of its transaction, where it names no click), else those of its transaction under other keys (of its click, where it names no
+-- transaction). Nothing when there is none: then it is a message like any other, and waits for its sale.
+CREATE FUNCTION _postback.reverse_together(m _postback.message, key_is_known boolean)
+RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    net record;
+    click _postback.click;
+    targets text[];
+    target record;
+    done _postback.outcome;
+    verdicts postback.verdict[] := '{}';
+    paying bigint;
+BEGIN
+    SELECT n.reversal_scope, n.reversal_limit INTO net FROM postback.networks AS n WHERE n.network_id = m.network_id;
+    IF net.reversal_scope = 'transaction' AND key_is_known THEN
+        RETURN NULL;
+    END IF;
+    IF m.click_id IS NOT NULL AND (net.reversal_scope = 'click' OR m.transaction_id IS NULL) THEN
+        click := _postback.find_click(m.click_id);
+        -- By the index on bucket and subscriber: the click's own numbers are its conversions'.
+        targets := array(
+            SELECT v.conversion_id FROM postback.conversions AS v
+            WHERE v.bucket = coalesce(click.bucket, postback.click_id_bucket(m.click_id))
+              AND (v.subscriber_id = click.subscriber_id OR click.subscriber_id IS NULL)
+              AND v.click_id = m.click_id AND v.network_id = m.network_id AND v.is_test = starts_with(m.dedupe_key, 'test:'));
+    ELSE
+        targets := array(
+            SELECT v.conversion_id
+            FROM unnest(ARRAY['transaction_id=', 'conversion_id=']) AS named (field)
+            CROSS JOIN LATERAL (SELECT named.field || _postback.key_part(m.transaction_id) AS start) AS s
+            CROSS JOIN LATERAL (
+                SELECT k.conversion_id, k.bucket FROM postback.conversion_keys AS k
+                WHERE k.network_id = m.network_id AND k.dedupe_key = s.start
+                UNION ALL
+                SELECT k.conversion_id, k.bucket FROM postback.conversion_keys AS k  -- an apostrophe is the character after &
+                WHERE k.network_id = m.network_id AND k.dedupe_key > s.start || '&' AND k.dedupe_key < s.start || '''') AS k
+            JOIN postback.conversions AS v ON v.conversion_id = k.conversion_id AND v.bucket = k.bucket
+            WHERE (m.click_id IS NULL OR v.click_id = m.click_id) AND v.is_test = starts_with(m.dedupe_key, 'test:'));
+    END IF;
+    IF targets = '{}' THEN
+        RETURN NULL;
+    END IF;
+
+    paying := (SELECT count(*) FROM postback.conversions AS v WHERE v.conversion_id = ANY (targets) AND v.status IN ('pending', 'approved'));
+    IF paying > net.reversal_limit THEN
+        RETURN ROW('conflict', format('the message would take back %s conversions, and the network''s limit is %s', paying, net.reversal_limit),
+            NULL, NULL)::_postback.outcome;
+    ELSIF paying = 0 AND key_is_known THEN
+        RETURN NULL;
+    END IF;
+    FOR target IN
+        SELECT v.conversion_id, v.bucket FROM postback.conversions AS v
+        WHERE v.conversion_id = ANY (targets) AND (v.status IN ('pending', 'approved') OR paying = 0) ORDER BY v.dedupe_key
+    LOOP
+        done := _postback.apply_to_conversion(m, target.conversion_id, target.bucket, false);
+        verdicts := verdicts || done.verdict;
+    END LOOP;
+    IF cardinality(verdicts) = 1 THEN
+        RETURN done;
+    END IF;
+    RETURN ROW(CASE WHEN 'updated' = ANY (verdicts) THEN 'updated' ELSE done.verdict END,
+        concat_ws('; ', m.note, format('about %s conversions: %s', cardinality(verdicts), array_to_string(verdicts, ', '))),
+        done.conversion_id, done.bucket)::_postback.outcome;
 END
 $$;
 

@@ -7,13 +7,16 @@ CREATE FUNCTION _postback.fold(
 RETURNS TABLE (status text, payout text, last_applied boolean)
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'fold_wrapper';
 
-CREATE FUNCTION _postback.apply_to_conversion(m _postback.message, conversion_id text, bucket smallint)
+-- With adds_payout a further paying amount is added to what the conversion pays: the ledger asserts the sum, and no earlier than what
+-- was there before, so that a late message adds too.
+CREATE FUNCTION _postback.apply_to_conversion(m _postback.message, conversion_id text, bucket smallint, adds_payout boolean)
 RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     c record;
     amount numeric;
-    happened_at CONSTANT timestamptz := coalesce(m.event_at, m.received_at);
+    adds CONSTANT boolean := adds_payout AND m.payout IS NOT NULL AND m.status IN ('pending', 'approved');
+    happened_at timestamptz := coalesce(m.event_at, m.received_at);
     folded record;
     new_status postback.conversion_status;
     new_payout numeric;
@@ -34,7 +37,17 @@ BEGIN
         RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket)::_postback.outcome;
     END IF;
 
-    amount := coalesce(m.payout, _postback.last_amount(conversion_id, bucket));
+    amount := CASE WHEN adds THEN c.payout + m.payout ELSE coalesce(m.payout, _postback.last_amount(conversion_id, bucket)) END;
+    IF adds THEN
+        IF m.event_at IS NOT NULL AND EXISTS (
+            SELECT FROM postback.postbacks AS p
+            WHERE p.conversion_id = conversion_id AND p.verdict IN ('accepted', 'updated') AND p.event_at = m.event_at
+              AND p.payout = m.payout AND p.raw_status IS NOT DISTINCT FROM m.raw_status) THEN
+            RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket)::_postback.outcome;
+        END IF;
+        happened_at := (SELECT greatest(happened_at, max(e.event_at)) FROM postback.conversion_events AS e
+                        WHERE e.conversion_id = conversion_id AND e.bucket = bucket);
+    END IF;
     IF EXISTS (
         SELECT FROM postback.conversion_events AS e
         WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause = 'postback'
