@@ -14,6 +14,7 @@ SELECT is(pg_temp.post('click_id=open-1&transaction_id=t0&payout=5&test=1', 'def
 UPDATE postback.networks SET allowed_cidrs = '{192.0.2.0/24}' WHERE slug = 'default';
 SELECT is((SELECT verdict::text FROM postback.receive_postback('default', 'click_id=open-1&transaction_id=t00&payout=5&test=1', '192.0.2.7', now => '2026-03-10 13:00+00')),
     'accepted', 'nor does it from an address that is allowed: an address is no secret');
+SELECT is(_postback.is_test('{cidr:ok,time:ok}', NULL, 'test=1', NULL, NULL), false, 'nor beside a time that is right, which everybody can know');
 SELECT postback.add_network_secret('guarded', 'token', 'token-of-16-bytes-') \g /dev/null
 SELECT is(pg_temp.post('click_id=real-1&transaction_id=t1&payout=5&test=1'), 'unauthenticated: token is missing or wrong', 'nor does it without the secret');
 SELECT is((SELECT count(*) FROM postback.conversions WHERE is_test), 0::bigint, 'so there is no test yet');
@@ -24,6 +25,11 @@ SELECT is(pg_temp.post('click_id=real-1&transaction_id=t1&payout=5&token=token-o
 SELECT is(pg_temp.post('click_id=real-1&transaction_id=t1&status=reversed&test=1&token=token-of-16-bytes-'), 'test: a test, in earnest updated', 'a test reversal');
 SELECT results_eq($$ SELECT is_test, status::text, payout::numeric FROM postback.conversions WHERE transaction_id = 't1' ORDER BY is_test $$,
     $$ VALUES (false, 'approved', 5::numeric), (true, 'reversed', 0) $$, 'touches the test only');
+UPDATE postback.networks SET reversal_scope = 'click' WHERE slug = 'guarded';
+SELECT matches(pg_temp.post('click_id=real-1&status=reversed&test=1&token=token-of-16-bytes-'), '^test: ', 'one of a whole click');
+UPDATE postback.networks SET reversal_scope = 'transaction' WHERE slug = 'guarded';
+SELECT matches(pg_temp.post('click_id=real-1&status=reversed&test=1&token=token-of-16-bytes-'), '^test: ', 'and one that names no transaction');
+SELECT is((SELECT sum(payout)::numeric FROM postback.conversions WHERE NOT is_test AND click_id = 'real-1'), 5::numeric, 'take back no sale');
 SELECT is(pg_temp.post('click_id=real-1&transaction_id=t2&payout=5&token=token-of-16-bytes-&' || flag), 'accepted', flag || ' is no test')
 FROM (VALUES ('test=0')) AS f (flag);
 SELECT is(pg_temp.post('click_id=real-1&transaction_id=t2&payout=5&token=token-of-16-bytes-&' || flag),
@@ -67,9 +73,10 @@ SELECT results_eq('SELECT clicks, conversions, revenue FROM postback.performance
 SELECT results_eq('SELECT sum(approved)::bigint, sum(revenue) FROM postback.revenue_by_campaign', 'VALUES (4::bigint, 20::numeric)', 'nor does a view');
 SELECT is((SELECT sum(revenue) FROM postback.attribution()), 20::numeric, 'nor attribution()');
 SELECT ok((SELECT count(*) > 10 FROM postback.postback_log WHERE verdict = 'test'), 'the log of messages shows them, marked');
-SELECT is(array(SELECT what FROM postback.conversion_history('guarded', 't1') WHERE what LIKE 'test:%' ORDER BY what), ARRAY[
+SELECT is(array(SELECT DISTINCT what FROM postback.conversion_history('guarded', 't1') WHERE what LIKE 'test:%' ORDER BY what), ARRAY[
     'test: the network said 5: test; a test, in earnest duplicate; the same status, payout and time were reported before',
     'test: the network said approved 5.00 USD: test; a test, in earnest accepted',
-    'test: the network said reversed 5.00 USD: test; a test, in earnest updated'], 'and so does the history');
+    'test: the network said reversed 5.00 USD: test; a test, in earnest updated',
+    'test: the network said reversed: test; a test, in earnest duplicate; the same status, payout and time were reported before'], 'and so does the history');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'the ledger is whole, tests included');
 SELECT * FROM finish();

@@ -44,14 +44,14 @@ $$;
 CREATE FUNCTION _postback.click_in_other_parameter(named text, query bytea, body bytea)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    raw CONSTANT text := concat_ws('&', convert_from(query, 'LATIN1'), convert_from(body, 'LATIN1'));
+    raw CONSTANT text := left(concat_ws('&', convert_from(query, 'LATIN1'), convert_from(body, 'LATIN1')), 2048);
     parameter record;
     known text;
 BEGIN
     -- Short values are amounts and numbers of goals, which other systems use as click ids too.
     FOR parameter IN
-        SELECT left(p.part[1], 64) AS name, _postback.decode_percent(p.part[2]) AS once
-        FROM regexp_matches(raw, '([A-Za-z0-9._~%-]+)(?:=|"\s*:\s*")([A-Za-z0-9._~%-]{6,200})(?=[&"]|$)', 'g') AS p (part) LIMIT 50
+        SELECT p.part[1] AS name, _postback.decode_percent(p.part[2]) AS once
+        FROM regexp_matches(raw, '([A-Za-z0-9._~%-]{1,64})(?:=|"\s*:\s*")([A-Za-z0-9._~%-]{6,200})', 'g') AS p (part) LIMIT 20
     LOOP
         known := (_postback.find_click(parameter.once)).click_id;
         IF known <> named OR named IS NULL AND known IS NOT NULL THEN
