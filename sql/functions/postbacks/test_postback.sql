@@ -6,9 +6,9 @@ RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 BEGIN
     RETURN (position('test'::bytea IN coalesce(query, '')) > 0 OR position('test'::bytea IN coalesce(body, '')) > 0)
         AND failure IS NULL
-        AND EXISTS (SELECT FROM unnest(checks) AS c (result) WHERE c.result LIKE '%:ok' AND c.result NOT LIKE 'cidr:%')
+        AND checks && '{hmac:ok,token:ok,path_token:ok,hash:ok,clickbank_ins:ok}'
         AND EXISTS (
-            SELECT FROM _postback.read_parameters(query, body, content_type, '{"event": ["test"]}', NULL) AS p
+            SELECT FROM _postback.read_parameters(query, body, content_type, '{"event": ["test"]}', NULL, NULL, NULL) AS p
             WHERE p.event = '1' AND p.problem IS NULL);
 END
 $$;
