@@ -75,7 +75,6 @@ fn is_secret(token: Option<&str>, secrets: Option<Vec<String>>) -> bool {
 }
 
 #[pg_extern(sql = false)]
-#[expect(clippy::too_many_arguments, reason = "the SQL declaration's")]
 fn verify_hash(
     query: Option<&[u8]>,
     body: Option<&[u8]>,
