@@ -23,8 +23,9 @@ bench: build ## load, compared with what the machine could do at best: target/be
 lint: setup ## formatting, clippy, and the shell and Python files
 	@tests/run lint
 
-docs: build ## write docs/sql-api.md from the catalog
+docs: build ## write docs/sql-api.md and docs/networks.md from the catalog and the presets
 	@python3 -B dev/sql_api.py
+	@python3 -B dev/networks_doc.py
 
 sql: ## reload the functions and views of sql/ into the database of `make run`
 	@dev/reload

@@ -60,11 +60,7 @@ extension_sql_file!(
     name = "apply_message",
     requires = ["apply_to_conversion"]
 );
-extension_sql_file!(
-    "../../sql/functions/postbacks/near_miss.sql",
-    name = "near_miss",
-    requires = ["apply_message"]
-);
+extension_sql_file!("../../sql/functions/postbacks/near_miss.sql", name = "near_miss", requires = ["apply_message"]);
 extension_sql_file!(
     "../../sql/functions/postbacks/match_orphans.sql",
     name = "match_orphans",

@@ -71,7 +71,7 @@ VALUES (
     's1=CLICK_ID&amount=1.25&offer_id=4711&transaction_id=3f0c9a12&user_uid=1001&hash=9e107d9d372bb6826bd81d3542a419d6',
     'The amount is in the currency of your wall: set its rate to 1, so that it is money. Posts from 67.205.182.39: allowed_cidrs '
     '=> ''{67.205.182.39/32}''. The hash: hash_algorithm => ''md5'', hash_template => ''{user_uid}{offer_id}{transaction_id}{secret}'', '
-    'and the placement id as the secret of kind hash. One of fewer than 16 characters is no secret: rely on the address and a path token.');
+    'and the placement id as the secret of kind hash. One of fewer than 8 characters is no secret: rely on the address and a path token.');
 
 INSERT INTO postback.network_presets (
     preset, title, click_slot, macros, parameters, statuses, default_status, dedupe, example, notes)

@@ -131,6 +131,7 @@ SELECT postback.add_network_secret('rotating', 'token', 'token-of-tomorrow', not
 SELECT alike(pg_temp.post('rotating', 'click_id=a1b2c3&payout=1&token=token-of-tomorrow'), 'unauthenticated 403: %', 'nor with one of tomorrow');
 SELECT throws_ok(statement, '22023', NULL, statement) FROM unnest(ARRAY['SELECT postback.add_network_secret(''other'', ''token'', ''short'')',
     'SELECT postback.add_network_secret(''other'', ''password'')', 'SELECT postback.add_network_secret(''other'', ''path_token'', ''with/slash/and more'')']) AS statement;
+SELECT throws_ok('SELECT postback.add_network_secret(''wall'', ''hash'', ''seven77'')', '22023', 'the secret is shorter than 8 bytes', 'a hash secret may be short, not this short');
 SELECT cmp_ok(length(postback.add_network_secret('other', 'token')), '>=', 32, 'left out, a long secret is made');
 
 SELECT throws_ok('SELECT postback.add_network_secret(''other'', ''token'', not_before => now(), not_after => now())', '22023', 'the secret would end before it begins', 'an empty window');

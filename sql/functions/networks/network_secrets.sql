@@ -26,6 +26,8 @@ CREATE FUNCTION postback.add_network_secret(
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    -- A hash secret or a ClickBank key is what the network gives out, and some are short.
+    shortest CONSTANT integer := CASE WHEN kind IN ('hash', 'clickbank_ins') THEN 8 ELSE 16 END;
     chosen CONSTANT text := coalesce(secret, encode(_postback.random_bytes(24), 'hex'));
     active CONSTANT integer := (
         SELECT count(*) FROM _postback.network_secrets AS s
@@ -35,8 +37,8 @@ BEGIN
         RAISE EXCEPTION 'kind "%" of secret is not known', kind USING ERRCODE = 'invalid_parameter_value',
             HINT = 'One of hmac (signs the query), token (a parameter), path_token (last segment of the URL), hash (goes into hash_template), '
                 'clickbank_ins (decrypts the body).';
-    ELSIF octet_length(chosen) < 16 THEN
-        RAISE EXCEPTION 'the secret is shorter than 16 bytes' USING ERRCODE = 'invalid_parameter_value',
+    ELSIF octet_length(chosen) < shortest THEN
+        RAISE EXCEPTION 'the secret is shorter than % bytes', shortest USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Leave it out, and one is made and returned.';
     ELSIF kind = 'path_token' AND chosen !~ '^[A-Za-z0-9._~-]+$' THEN
         RAISE EXCEPTION 'a path token may only have [A-Za-z0-9._~-]' USING ERRCODE = 'invalid_parameter_value';

@@ -12,7 +12,9 @@ CREATE FUNCTION postback.receive_postbacks(
     replay boolean DEFAULT true,
     now timestamptz DEFAULT NULL)
 RETURNS TABLE (ordinal integer, verdict postback.verdict, http_status integer, content_type text, body text, conversion_id text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- A session that began on empty tables would go on reading them whole: its plans are kept.
+SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     size CONSTANT integer := greatest(cardinality(networks), cardinality(queries), cardinality(bodies));
