@@ -1,4 +1,5 @@
 -- Of the postbacks that became conversions: the same again, and the same with another payout, signed.
+SET client_min_messages = warning;
 DROP TABLE IF EXISTS bench_repeats;
 CREATE TABLE bench_repeats AS
 SELECT b.query AS duplicate, format('%s&sig=%s', u.query, postback.sign(u.query, :'secret')) AS update
