@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """`make docs`: writes docs/networks.md from the presets of a fresh database. `--check` only compares."""
 
-import argparse
 import json
 import sys
 
-from sql_api import REPOSITORY, FreshDatabase, cell
+from sql_api import REPOSITORY, cell, write_or_check
 
 PAGE = REPOSITORY / "docs/networks.md"
 
@@ -135,20 +134,5 @@ def anchor(title):
     return "".join(letter for letter in title.lower().replace(" ", "-") if letter.isalnum() or letter in "-_")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when the page is not what the presets say")
-    options = parser.parse_args()
-    with FreshDatabase() as database:
-        text = page(database)
-    if options.check:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print("docs/networks.md is not what the presets say (make docs)", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(__doc__, PAGE, page, "is not what the presets say"))

@@ -98,20 +98,20 @@ def page(database):
     return "\n".join(parts)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when the page is not what the catalog says")
+def write_or_check(description, path, page, complaint):
+    """The program of a generated page: writes it from a fresh database, or with --check only compares. The exit code."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--check", action="store_true", help="fail when the page is not what the database says")
     options = parser.parse_args()
     with FreshDatabase() as database:
         text = page(database)
-    if options.check:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print("docs/sql-api.md is not what the catalog says (make docs)", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text, encoding="utf-8")
+    if not options.check:
+        path.write_text(text, encoding="utf-8")
+    elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        print(f"{path.relative_to(REPOSITORY)} {complaint} (make docs)", file=sys.stderr)
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(__doc__, PAGE, page, "is not what the catalog says"))

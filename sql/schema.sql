@@ -36,7 +36,7 @@ CREATE TYPE _postback.click AS (
 
 -- One message from a network, read but not yet judged.
 CREATE TYPE _postback.message AS (
-    ordinal integer, postback_id text, received_at timestamptz, network_id integer, network_name text, method text,
+    ordinal integer, postback_id text, received_at timestamptz, network_id integer, method text,
     path text, query bytea, body bytea, content_type text, source_ip inet,
     checks text[], failure text, problem text, click_id text, transaction_id text, event text, raw_status text,
     status postback.conversion_status, payout numeric, currency text, network_offer_id text,

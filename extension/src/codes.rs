@@ -12,7 +12,6 @@ thread_local! {
     static KEY: RefCell<Option<(Vec<u8>, CodeKey)>> = const { RefCell::new(None) };
 }
 
-#[pg_extern(sql = false)]
 fn link_id(send_id: i64, bucket: i16, counter: i64) -> i64 {
     let parts = (u32::try_from(send_id), u16::try_from(bucket), u32::try_from(counter));
     let link = match parts {

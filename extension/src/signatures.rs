@@ -5,6 +5,7 @@ use crate::error::raise;
 use pgrx::JsonB;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
 use pgrx::prelude::*;
+use postback_core::message::Map;
 use postback_core::signature::{self, Key, Scheme, Target};
 use postback_core::{clickbank, hash_template, source_ranges};
 use std::cell::RefCell;
@@ -91,7 +92,7 @@ fn verify_hash(
     let secrets = secrets.unwrap_or_default();
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
     hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type)
-        .and_then(|message| hash_template::verify(algorithm, template, &message, &fields, &secrets))
+        .and_then(|message| hash_template::verify(algorithm, template, &message, &Map::new(&fields), &secrets))
         .err()
         .map(|error| error.to_string())
 }
@@ -104,9 +105,7 @@ fn single_value(
     name: Option<&str>,
 ) -> Option<String> {
     let message = hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type).ok()?;
-    let value = hash_template::value(&message, name?).ok()??;
-    // A JSON string may hold what a text may not.
-    (!value.contains('\0')).then(|| value.to_owned())
+    hash_template::value(&message, name?).ok()?.map(str::to_owned)
 }
 
 #[pg_extern(sql = false)]

@@ -78,7 +78,8 @@ COMMENT ON COLUMN postback.networks.duplicate_policies IS
     'new is a conversion of its own, so a network''s retry counts again: nothing tells it from a second sale; new_labelled the same, as event#2 and so on; '
     'add_payout adds its amount; ignore_event is new, but a duplicate when the event was seen. Under the new ones a reversal is about the newest.';
 COMMENT ON COLUMN postback.networks.reversal_scope IS
-    'What a reversal that names no event undoes: transaction, the one conversion of its key; click, every conversion of its click or transaction.';
+    'What a reversal or rejection that names no event is about: transaction, the conversion of its key, else those of its transaction under other '
+    'keys (of its click, where it names no transaction); click, every conversion of its click (of its transaction, where it names no click).';
 COMMENT ON COLUMN postback.networks.reversal_limit IS 'The most conversions one message may reverse; one that would reverse more is a conflict and reverses none.';
 COMMENT ON COLUMN postback.networks.signed_time_parameter IS 'Parameter with the Unix seconds of signing; when set, a message must carry it within 300 s of its receipt.';
 COMMENT ON COLUMN postback.networks.hash_algorithm IS 'md5, sha1 or sha256 of hash_template, checked once the network has a hash secret.';

@@ -1,4 +1,5 @@
--- One send with :links links to as many subscribers, in one call of mint_links; read to the end; the codes stay in bench_links.
+-- One send with :links links to as many subscribers, in one call of mint_links that is timed;
+-- the codes stay in bench_links.
 SELECT postback.add_offer(name => 'Bench', offer_id => 789,
     url_template => 'https://network.example.com/offer/789?aff_click_id={click_id}');
 CREATE TABLE bench_sends AS

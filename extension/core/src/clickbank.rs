@@ -3,13 +3,13 @@
 //! The key is the first 32 hexadecimal digits of SHA-1 of the secret, used as 32 ASCII bytes. There is no MAC: that the
 //! plaintext is a JSON object is what tells the right key from a wrong one. Not for: what the members mean.
 
+use crate::hash_template::Algorithm;
 use aes::Aes256;
 use aes::cipher::block_padding::NoPadding;
 use aes::cipher::{BlockModeDecrypt, KeyIvInit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
-use sha1::{Digest, Sha1};
 
 /// The plaintext of a notification, when one of the secrets opens it into a JSON object.
 pub fn decrypt(body: &[u8], secrets: &[&[u8]]) -> Option<Vec<u8>> {
@@ -33,7 +33,8 @@ pub fn flatten(notification: &[u8]) -> Option<Vec<u8>> {
 
 fn decrypt_with(notification: &[u8], iv: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
     let mut plain = notification.to_vec();
-    let cipher = cbc::Decryptor::<Aes256>::new_from_slices(&key(secret), iv).ok()?;
+    let digits = Algorithm::Sha1.hex(secret);
+    let cipher = cbc::Decryptor::<Aes256>::new_from_slices(digits.get(..32)?.as_bytes(), iv).ok()?;
     let length = cipher.decrypt_padded::<NoPadding>(&mut plain).ok()?.len();
     plain.truncate(length);
     // The padding is PKCS #7 or NULs, by the age of the sender; nothing that is trimmed can end a JSON object.
@@ -41,17 +42,6 @@ fn decrypt_with(notification: &[u8], iv: &[u8], secret: &[u8]) -> Option<Vec<u8>
         plain.pop();
     }
     serde_json::from_slice::<Map<String, Value>>(&plain).is_ok().then_some(plain)
-}
-
-fn key(secret: &[u8]) -> [u8; 32] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digest = Sha1::digest(secret);
-    let mut key = [0; 32];
-    for (pair, byte) in key.chunks_exact_mut(2).zip(digest.iter()) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0xf)];
-    }
-    key
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! Only the parameters that the template names are covered, and without separators in it different lists can give one
 //! hash: that is the networks' scheme and stays theirs. Not for: HMAC, see [`crate::signature`].
 
+use crate::message::{self, Map};
 use crate::query_string::{self, Parameter};
 use crate::signature::equal_secret;
 use md5::Md5;
-use serde_json::{Map, Value};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -88,20 +88,20 @@ impl std::error::Error for HashError {}
 pub fn verify(
     algorithm: Algorithm,
     template: &str,
-    message: &[Parameter],
-    fields: &Value,
+    parameters: &[Parameter],
+    fields: &Map,
     secrets: &[&str],
 ) -> Result<(), HashError> {
     let covered: Vec<&str> = pieces(template).filter_map(|piece| piece.name()).collect();
-    let given = names_of(fields.get("signature"));
+    let given: Vec<&str> = fields.names("signature").collect();
     let carriers = if given.is_empty() { vec!["signature", "hash", "sig"] } else { given };
-    let carrier = carriers.into_iter().find(|name| query_string::first(message, name).is_some());
-    let hash = value(message, carrier.ok_or(HashError::NoHash)?)?.ok_or(HashError::NoHash)?.to_ascii_lowercase();
+    let carrier = carriers.into_iter().find(|name| query_string::first(parameters, name).is_some());
+    let hash = value(parameters, carrier.ok_or(HashError::NoHash)?)?.ok_or(HashError::NoHash)?.to_ascii_lowercase();
 
     // A sender could else put a second transaction id of another name beside the one that was hashed.
-    for names in fields.as_object().into_iter().flat_map(Map::values).map(|names| names_of(Some(names))) {
-        let (hashed, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| covered.contains(name));
-        let other = others.iter().find(|name| message.iter().any(|p| p.name == **name && !p.value.is_empty()));
+    for field in fields.fields() {
+        let (hashed, others): (Vec<&str>, Vec<&str>) = fields.names(field).partition(|name| covered.contains(name));
+        let other = others.iter().find(|name| parameters.iter().any(|p| p.name == **name && !p.value.is_empty()));
         if let (false, Some(other)) = (hashed.is_empty(), other) {
             return Err(HashError::NotCovered((*other).to_owned()));
         }
@@ -110,7 +110,7 @@ pub fn verify(
     // No early exit: how long it takes does not tell which secret it was.
     let mut matched = false;
     for secret in secrets {
-        let text = fill(template, message, secret)?;
+        let text = fill(template, parameters, secret)?;
         matched |= equal_secret(algorithm.hex(text.as_bytes()).as_bytes(), hash.as_bytes());
     }
     if matched { Ok(()) } else { Err(HashError::Mismatch) }
@@ -120,24 +120,10 @@ pub fn verify(
 ///
 /// A body that looks like JSON and does not say so could be read two ways, which a hash must not allow.
 pub fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) -> Result<Vec<Parameter>, HashError> {
-    let mut parameters = query_string::parse(query).map_err(|_| HashError::Unreadable)?;
-    let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind == "application/json" || kind.ends_with("+json") {
-        let members: Map<String, Value> = match body {
-            b"" => Map::new(),
-            body => serde_json::from_slice(body).map_err(|_| HashError::Unreadable)?,
-        };
-        parameters.extend(members.into_iter().filter_map(|(name, value)| match value {
-            Value::String(value) => Some(Parameter { name, value }),
-            Value::Number(_) | Value::Bool(_) => Some(Parameter { name, value: value.to_string() }),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }));
-    } else if body.trim_ascii_start().starts_with(b"{") {
+    if !message::is_json(content_type) && body.trim_ascii_start().starts_with(b"{") {
         return Err(HashError::Unreadable);
-    } else {
-        parameters.extend(query_string::parse(body).map_err(|_| HashError::Unreadable)?);
     }
-    Ok(parameters)
+    message::parameters(query, body, content_type).map_err(|_| HashError::Unreadable)
 }
 
 /// The one value of a parameter; `None` when it is missing.
@@ -194,10 +180,6 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
         rest = after;
         Some(Piece::Literal(literal))
     })
-}
-
-fn names_of(names: Option<&Value>) -> Vec<&str> {
-    names.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 #[cfg(test)]

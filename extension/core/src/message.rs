@@ -23,7 +23,13 @@ impl<'a> Map<'a> {
         Map(json)
     }
 
-    fn names(&self, field: &str) -> impl Iterator<Item = &'a str> {
+    /// The fields that the map has.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &'a str> {
+        self.0.as_object().into_iter().flat_map(serde_json::Map::keys).map(String::as_str)
+    }
+
+    /// The parameter names that may hold a field.
+    pub(crate) fn names(&self, field: &str) -> impl Iterator<Item = &'a str> {
         self.0.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 }
@@ -128,14 +134,15 @@ fn string_at(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(end.map_or(bytes.len(), |end| end + 2))
 }
 
-fn is_json(content_type: Option<&str>) -> bool {
+pub(crate) fn is_json(content_type: Option<&str>) -> bool {
     content_type.is_some_and(|kind| {
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         kind == "application/json" || kind.ends_with("+json")
     })
 }
 
-fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) -> Result<Vec<Parameter>, String> {
+/// The decoded parameters of query and body, a form or flat JSON by content type; the error says what cannot be read.
+pub(crate) fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) -> Result<Vec<Parameter>, String> {
     let mut parameters = query_string::parse(query).map_err(|error| format!("the query cannot be read: {error}"))?;
     if body.is_empty() {
         return Ok(parameters);

@@ -1,10 +1,6 @@
 -- Short codes: a link id under the key that install() made. The permutation is in extension/core.
 
--- Send (24 bits), bucket (10) and counter (30) in one number.
-CREATE FUNCTION _postback.link_id(send_id bigint, bucket smallint, counter bigint)
-RETURNS bigint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'link_id_wrapper';
-
--- The ids of new links, one per subscriber in order; and the same with their subscribers in the order of the table's index.
+-- The ids of new links (send 24 bits, bucket 10, counter 30), one per subscriber in order; and the same with their subscribers in the order of the table's index.
 CREATE FUNCTION _postback.number_links(send_id bigint, first_counter bigint, subscriber_ids bigint[])
 RETURNS TABLE (link_ids bigint[], sorted_link_ids bigint[], sorted_subscriber_ids bigint[])
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'number_links_wrapper';

@@ -33,7 +33,7 @@ BEGIN
     SELECT n.* INTO net FROM postback.networks AS n
     WHERE n.network_id = _postback.route_network(network, query, body, content_type);
     IF NOT FOUND THEN
-        RETURN ROW(ordinal, postback_id, received_at, NULL, network, method, kept_path, _postback.mask_tokens(query, NULL),
+        RETURN ROW(ordinal, postback_id, received_at, NULL, method, kept_path, _postback.mask_tokens(query, NULL),
             _postback.mask_tokens(body, NULL), content_type, source_ip, '{}', 'no network of this name', NULL, NULL, NULL, NULL, NULL,
             NULL, NULL, NULL, NULL, NULL, NULL, NULL)::_postback.message;
     END IF;
@@ -67,7 +67,7 @@ BEGIN
             note := concat_ws('; ', note, 'the time lies in the future: is the network''s time_zone right?');
         END IF;
     END IF;
-    RETURN ROW(ordinal, postback_id, received_at, net.network_id, network, method, kept_path,
+    RETURN ROW(ordinal, postback_id, received_at, net.network_id, method, kept_path,
         _postback.mask_tokens(query, net.parameters), CASE WHEN body IS NOT NULL THEN _postback.mask_tokens(body, net.parameters) END,
         content_type, source_ip, proof.checks, proof.failure, problem, said.click_id, said.transaction_id, said.event, said.raw_status,
         status, payout, said.currency, said.network_offer_id, event_at, note,
@@ -84,7 +84,7 @@ BEGIN
     RETURN _postback.read_message(ordinal, postback_id, received_at, network, token, method, path, query, body, content_type, source_ip);
 EXCEPTION
     WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
-        RETURN ROW(ordinal, postback_id, received_at, NULL, network, method, CASE WHEN token IS NULL THEN path END,
+        RETURN ROW(ordinal, postback_id, received_at, NULL, method, CASE WHEN token IS NULL THEN path END,
             _postback.mask_tokens(query, NULL), _postback.mask_tokens(body, NULL), content_type, source_ip, '{}', NULL,
             format('could not be read: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
             NULL)::_postback.message;
