@@ -7,6 +7,7 @@ mod conversions;
 mod error;
 mod ids;
 mod install;
+mod kept_json;
 mod messages;
 mod signatures;
 mod sql;

@@ -1,9 +1,10 @@
 //! Reading postbacks in SQL: `sql/functions/postbacks/read_message.sql` declares these functions.
 
-use pgrx::JsonB;
+use crate::kept_json::KeptJson;
 use pgrx::iter::TableIterator;
 use pgrx::prelude::*;
 use postback_core::message::{self, Map, MoneyTerms};
+use serde_json::Value;
 
 #[pg_extern(sql = false)]
 #[expect(clippy::type_complexity, reason = "the columns are the SQL declaration's")]
@@ -11,7 +12,7 @@ fn read_parameters(
     query: Option<&[u8]>,
     body: Option<&[u8]>,
     content_type: Option<&str>,
-    parameters: Option<JsonB>,
+    parameters: Option<KeptJson>,
     dedupe: Option<Vec<String>>,
     currency: Option<&str>,
     joins_payouts: Option<bool>,
@@ -33,14 +34,13 @@ fn read_parameters(
         name!(dedupe_key, Option<String>),
     ),
 > {
-    let parameters = parameters.map(|json| json.0).unwrap_or_default();
     let recipes = dedupe.unwrap_or_default();
     let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
     let said = message::read(
         query.unwrap_or_default(),
         body.unwrap_or_default(),
         content_type,
-        &Map::new(&parameters),
+        &Map::new(parameters.as_deref().unwrap_or(&Value::Null)),
         &recipes,
         MoneyTerms { currency, joins_payouts: joins_payouts.unwrap_or(false) },
     );
@@ -62,7 +62,6 @@ fn read_parameters(
 }
 
 #[pg_extern(sql = false)]
-fn mask_tokens(raw: Option<&[u8]>, parameters: Option<JsonB>) -> Option<Vec<u8>> {
-    let parameters = parameters.map(|json| json.0);
-    Some(message::mask_tokens(raw?, parameters.as_ref().map(Map::new).as_ref()))
+fn mask_tokens(raw: Option<&[u8]>, parameters: Option<KeptJson>) -> Option<Vec<u8>> {
+    Some(message::mask_tokens(raw?, parameters.as_deref().map(Map::new).as_ref()))
 }

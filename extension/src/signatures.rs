@@ -2,12 +2,13 @@
 //! `sql/functions/networks/network_secrets.sql` declare these functions.
 
 use crate::error::raise;
-use pgrx::JsonB;
+use crate::kept_json::KeptJson;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
 use pgrx::prelude::*;
 use postback_core::message::Map;
 use postback_core::signature::{self, Key, Scheme, Target};
 use postback_core::{clickbank, hash_template, source_ranges};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::str;
 
@@ -80,7 +81,7 @@ fn verify_hash(
     query: Option<&[u8]>,
     body: Option<&[u8]>,
     content_type: Option<&str>,
-    parameters: Option<JsonB>,
+    parameters: Option<KeptJson>,
     algorithm: Option<&str>,
     template: Option<&str>,
     secrets: Option<Vec<String>>,
@@ -88,11 +89,18 @@ fn verify_hash(
     let (Some(Ok(algorithm)), Some(template)) = (algorithm.map(str::parse), template) else {
         return Some("the network has no hash_template".to_owned());
     };
-    let fields = parameters.map(|json| json.0).unwrap_or_default();
     let secrets = secrets.unwrap_or_default();
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
     hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type)
-        .and_then(|message| hash_template::verify(algorithm, template, &message, &Map::new(&fields), &secrets))
+        .and_then(|message| {
+            hash_template::verify(
+                algorithm,
+                template,
+                &message,
+                &Map::new(parameters.as_deref().unwrap_or(&Value::Null)),
+                &secrets,
+            )
+        })
         .err()
         .map(|error| error.to_string())
 }

@@ -56,9 +56,14 @@ extension_sql_file!(
     requires = ["ledger"]
 );
 extension_sql_file!(
+    "../../sql/functions/postbacks/begin_conversions.sql",
+    name = "begin_conversions",
+    requires = ["apply_to_conversion"]
+);
+extension_sql_file!(
     "../../sql/functions/postbacks/apply_message.sql",
     name = "apply_message",
-    requires = ["apply_to_conversion"]
+    requires = ["begin_conversions"]
 );
 extension_sql_file!("../../sql/functions/postbacks/near_miss.sql", name = "near_miss", requires = ["apply_message"]);
 extension_sql_file!(

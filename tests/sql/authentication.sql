@@ -199,7 +199,8 @@ SELECT is(a.failure, v, coalesce(v, 'an opened body passes'))
 FROM (VALUES (NULL, pg_temp.ins(:'notification', '0123456789ABCDEF'), NULL), (NULL, pg_temp.ins(:'notification', 'another secret 123'), 'no secret opens the body'),
     ('click_id=a1b2c3', NULL, 'a query beside an encrypted body'), (NULL, NULL, 'no secret opens the body'),
     ('click_id=a1b2c3', pg_temp.ins(:'notification', '0123456789ABCDEF'), 'a query beside an encrypted body')) AS t (query, body, v)
-CROSS JOIN LATERAL _postback.authenticate(:bank, NULL, NULL, 'POST', '/postback/bank', convert_to(t.query, 'UTF8'), t.body, 'application/json', NULL, now()) AS a;
+CROSS JOIN LATERAL _postback.read_messages(ARRAY['bank'], ARRAY[convert_to(t.query, 'UTF8')], NULL, NULL, ARRAY['POST'], ARRAY['/postback/bank'], ARRAY[t.body],
+    ARRAY['application/json'], NULL, now()) AS a;
 SELECT alike(pg_temp.post('bank', 'click_id=a1b2c3&payout=1'), 'unauthenticated 403: %', 'a message in the clear is refused');
 
 -- A signed time: asked for by name, covered by a signature, within 300 s of the receipt on both sides.

@@ -59,7 +59,7 @@ FROM unnest(ARRAY['', repeat('x', 65), 'a b', 'a/b', 'a%20b', 'a+b', 'a&b=c', 'Ã
 -- Short codes.
 CREATE TEMP TABLE coded AS
 SELECT link_id, _postback.encode_code(link_id, postback.code_key()) AS code
-FROM generate_series(1, 300) AS n, LATERAL (SELECT n::bigint << 40 | (n * 37 % 1024)::bigint << 30 | n * n AS link_id) AS l;
+FROM generate_series(1, 300) AS n, LATERAL (SELECT (n::bigint << 40) | ((n * 37 % 1024)::bigint << 30) | n * n AS link_id) AS l;
 SELECT is_empty($$ SELECT code FROM coded WHERE code !~ '^[0-9A-Za-z]{11}$' $$, 'a code is 11 characters of base62');
 SELECT is_empty('SELECT code FROM coded WHERE _postback.decode_code(code, postback.code_key()) IS DISTINCT FROM link_id', 'a code decodes to its link');
 SELECT is_empty(

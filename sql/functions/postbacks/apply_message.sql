@@ -3,23 +3,15 @@ CREATE FUNCTION _postback.apply_message(m _postback.message, repeat integer DEFA
 RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known record;
-    reversal _postback.outcome;
-    click _postback.click;
-    offer record;
-    amount numeric;
-    happened_at timestamptz := coalesce(m.event_at, m.received_at);
-    by_network boolean := m.event_at IS NOT NULL;
-    note text := m.note;
-    money text;
-    new_id text;
-    hash bytea;
+    done _postback.outcome;
 BEGIN
     IF m.failure IS NOT NULL THEN
         RETURN ROW('unauthenticated', m.failure, NULL, NULL)::_postback.outcome;
     ELSIF m.problem IS NOT NULL THEN
         RETURN ROW('malformed', m.problem, NULL, NULL)::_postback.outcome;
     ELSIF m.click_id IS NULL AND m.transaction_id IS NULL THEN
-        RETURN ROW('malformed', concat_ws('; ', m.note, 'neither a click id nor a transaction id', _postback.near_miss(m)), NULL, NULL)::_postback.outcome;
+        RETURN ROW('malformed', concat_ws('; ', m.note, 'neither a click id nor a transaction id',
+            _postback.near_miss(m.click_id, m.query, m.body)), NULL, NULL)::_postback.outcome;
     ELSIF m.status IS NULL THEN
         RETURN ROW('unmapped_status', CASE WHEN m.raw_status IS NULL THEN 'the message carries no status and the network has no default'
             ELSE format('the network''s statuses do not have the word "%s"', left(m.raw_status, 64)) END, NULL, NULL)::_postback.outcome;
@@ -30,62 +22,21 @@ BEGIN
     SELECT k.conversion_id, k.bucket INTO known FROM postback.conversion_keys AS k
     WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key;
     IF m.event IS NULL AND m.status IN ('rejected', 'reversed') THEN
-        reversal := _postback.reverse_together(m, known.conversion_id IS NOT NULL);
-        IF reversal.verdict IS NOT NULL THEN
-            RETURN reversal;
+        done := _postback.reverse_together(m, known.conversion_id IS NOT NULL);
+        IF done.verdict IS NOT NULL THEN
+            RETURN done;
         END IF;
     END IF;
-    IF known.conversion_id IS NOT NULL THEN
-        RETURN _postback.apply_further(m, known.conversion_id, known.bucket);
-    END IF;
-
-    IF m.click_id IS NOT NULL THEN
-        click := _postback.find_click(m.click_id);
-    END IF;
-    IF click.click_id IS NULL THEN
-        INSERT INTO _postback.orphans (postback_id, received_at, click_id, network_id, dedupe_key)
-        VALUES (m.postback_id, m.received_at, m.click_id, m.network_id, m.dedupe_key)
-        ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING;
-        RETURN ROW('unmatched', concat_ws('; ', m.note, CASE WHEN m.click_id IS NULL THEN 'no conversion has this key and no click is named'
-            ELSE 'the click is not known (yet)' END, _postback.near_miss(m)), NULL, NULL)::_postback.outcome;
-    END IF;
-
-    SELECT o.network_id, o.click_window, o.payout INTO offer FROM postback.offers AS o WHERE o.offer_id = click.offer_id;
-    IF NOT _postback.may_credit(m.network_id, offer.network_id) THEN
-        RETURN ROW('unauthenticated', 'the click''s offer belongs to another network, whose checks this message did not pass', NULL, NULL)::_postback.outcome;
-    END IF;
-    IF happened_at < click.clicked_at THEN
-        -- Nothing converts before its click. Clocks differ by minutes; hours are a wrong time zone.
-        by_network := happened_at >= click.clicked_at - interval '5 minutes';
-        note := concat_ws('; ', note, CASE WHEN NOT by_network THEN 'the time lies before the click: is the network''s time_zone right?' END);
-        happened_at := CASE WHEN by_network THEN click.clicked_at ELSE greatest(m.received_at, click.clicked_at) END;
-    END IF;
-    IF happened_at - click.clicked_at > coalesce(offer.click_window, interval '7 days') THEN
-        RETURN ROW('outside_window', format('converted %s after the click', happened_at - click.clicked_at), NULL, NULL)::_postback.outcome;
-    END IF;
-    money := coalesce(m.currency, (SELECT n.currency FROM postback.networks AS n WHERE n.network_id = m.network_id));
-
-    new_id := _postback.mint_click_id_in(click.bucket, m.received_at);
-    INSERT INTO postback.conversion_keys (network_id, dedupe_key, conversion_id, bucket)
-    VALUES (m.network_id, m.dedupe_key, new_id, click.bucket)
-    ON CONFLICT ON CONSTRAINT conversion_keys_pkey DO NOTHING;
-    IF NOT FOUND THEN
+    IF known.conversion_id IS NULL THEN
+        done := (_postback.begin_conversions(ARRAY[m], repeat))[1];
+        IF done.verdict IS NOT NULL THEN
+            RETURN done;
+        END IF;
         -- Somebody else's message with this key committed meanwhile.
         SELECT k.conversion_id, k.bucket INTO STRICT known FROM postback.conversion_keys AS k
         WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key;
-        RETURN _postback.apply_further(m, known.conversion_id, known.bucket);
     END IF;
-
-    amount := coalesce(m.payout, offer.payout, 0);
-    hash := _postback.append_event(new_id, click.bucket, 1, ''::bytea, m.received_at, happened_at, by_network, 'postback',
-        m.status, amount, true, m.status, _postback.counted(m.status, amount), money, m.postback_id);
-    INSERT INTO postback.conversions (conversion_id, bucket, network_id, dedupe_key, transaction_id, event, click_id, clicked_at,
-        send_id, campaign_id, segment_id, variant_id, offer_id, subscriber_id, status, raw_status, payout, currency,
-        converted_at, received_at, source_ip, repeat, ledger_seq, ledger_hash)
-    VALUES (new_id, click.bucket, m.network_id, m.dedupe_key, m.transaction_id, m.event, click.click_id, click.clicked_at,
-        click.send_id, click.campaign_id, click.segment_id, click.variant_id, click.offer_id, click.subscriber_id, m.status,
-        m.raw_status, _postback.counted(m.status, amount), money, happened_at, m.received_at, m.source_ip, repeat, 1, hash);
-    RETURN ROW('accepted', nullif(note, ''), new_id, click.bucket)::_postback.outcome;
+    RETURN _postback.apply_further(m, known.conversion_id, known.bucket);
 END
 $$;
 
@@ -204,38 +155,5 @@ BEGIN
     RETURN ROW(CASE WHEN 'updated' = ANY (verdicts) THEN 'updated' ELSE done.verdict END,
         concat_ws('; ', m.note, format('about %s conversions: %s', cardinality(verdicts), array_to_string(verdicts, ', '))),
         done.conversion_id, done.bucket)::_postback.outcome;
-END
-$$;
-
--- What a status makes of a payout: rejected and reversed conversions pay nothing.
-CREATE FUNCTION _postback.counted(status postback.conversion_status, payout numeric)
-RETURNS numeric LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN CASE WHEN status IN ('pending', 'approved') THEN payout ELSE 0 END;
-END
-$$;
-
--- Whether a network's message may move money of an offer. The offer's own network may; another one may not get past checks
--- that the owner has configured. An offer without a network belongs to 'default', but a network that passed checks of its own may too.
-CREATE FUNCTION _postback.may_credit(sender integer, owner integer)
-RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    fallback integer;
-BEGIN
-    IF owner IS NOT NULL THEN
-        RETURN sender = owner OR NOT _postback.is_guarded(owner);
-    END IF;
-    SELECT n.network_id INTO fallback FROM postback.networks AS n WHERE n.slug = 'default';
-    RETURN sender IS NOT DISTINCT FROM fallback OR NOT _postback.is_guarded(fallback) OR _postback.is_guarded(sender);
-END
-$$;
-
--- Whether a network has anything configured that its messages must pass.
-CREATE FUNCTION _postback.is_guarded(network_id integer)
-RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN EXISTS (SELECT FROM _postback.network_secrets AS s WHERE s.network_id = network_id)
-        OR EXISTS (SELECT FROM postback.networks AS n WHERE n.network_id = network_id AND n.allowed_cidrs IS NOT NULL);
 END
 $$;

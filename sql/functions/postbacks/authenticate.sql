@@ -1,4 +1,4 @@
--- Is a message from the network that it names? Every check that is configured runs and must pass.
+-- What read_messages() needs to know whether a message is from the network that it names.
 
 -- NULL when the template's hash over the message's parameters verifies under one of the secrets, else the reason in words.
 CREATE FUNCTION _postback.verify_hash(
@@ -16,67 +16,6 @@ RETURNS bytea LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'decrypt_
 -- Its scalar members, and its first tracking code as tid.
 CREATE FUNCTION _postback.flatten_clickbank(notification bytea)
 RETURNS bytea LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'flatten_clickbank_wrapper';
-
--- A kind whose secrets have all expired lets nobody in.
-CREATE FUNCTION _postback.authenticate(
-    network_id integer, path_token text, token text, method text, path text, query bytea, body bytea, content_type text, source_ip inet,
-    at timestamptz, OUT checks text[], OUT failure text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-    net record;
-    configured record;
-    refused text;
-    time_is_signed boolean := false;
-BEGIN
-    SELECT n.allowed_cidrs, n.signature_scheme, n.signature_covers_target, n.parameters, n.hash_algorithm, n.hash_template, n.signed_time_parameter
-    INTO net FROM postback.networks AS n WHERE n.network_id = network_id;
-    checks := '{}';
-    IF net.allowed_cidrs IS NOT NULL THEN
-        IF _postback.unmapped(source_ip) <<= ANY (net.allowed_cidrs) THEN
-            checks := checks || 'cidr:ok'::text;
-        ELSE
-            checks := checks || 'cidr:refused'::text;
-            failure := 'source address is not allowed';
-        END IF;
-    END IF;
-
-    FOR configured IN
-        SELECT s.kind, coalesce(array_agg(s.secret ORDER BY s.secret_id DESC) FILTER (WHERE at >= s.not_before AND at < s.not_after), '{}') AS secrets
-        FROM _postback.network_secrets AS s WHERE s.network_id = network_id GROUP BY s.kind ORDER BY s.kind
-    LOOP
-        IF configured.kind = 'hmac' THEN
-            time_is_signed := true;
-            -- The signature covers one string. A message in two parts would have a part that nobody signed.
-            refused := CASE
-                WHEN query <> '' AND body <> '' THEN 'a body beside a signed query'
-                ELSE _postback.verify_query(CASE WHEN body <> '' THEN body ELSE coalesce(query, '') END, configured.secrets, net.signature_scheme,
-                    CASE WHEN net.signature_covers_target THEN method END, CASE WHEN net.signature_covers_target THEN path END) END;
-        ELSIF configured.kind = 'hash' THEN
-            time_is_signed := time_is_signed OR coalesce(strpos(net.hash_template, '{' || net.signed_time_parameter || '}') > 0, false);
-            refused := _postback.verify_hash(query, body, content_type, net.parameters, net.hash_algorithm, net.hash_template, configured.secrets);
-        ELSIF configured.kind = 'clickbank_ins' THEN
-            -- What is read is the decrypted body alone: nobody vouches for a query beside it.
-            refused := CASE WHEN query <> '' THEN 'a query beside an encrypted body'
-                WHEN _postback.decrypt_clickbank(body, configured.secrets) IS NULL THEN 'no secret opens the body' END;
-        ELSIF configured.kind = 'token' THEN
-            refused := CASE WHEN NOT _postback.is_secret(token, configured.secrets) THEN 'token is missing or wrong' END;
-        ELSE
-            refused := CASE WHEN NOT _postback.is_secret(path_token, configured.secrets) THEN 'path token is missing or wrong' END;
-        END IF;
-        checks := checks || (configured.kind || CASE WHEN refused IS NULL THEN ':ok' ELSE ':refused' END);
-        failure := nullif(concat_ws('; ', failure, refused), '');
-    END LOOP;
-
-    IF net.signed_time_parameter IS NOT NULL THEN
-        refused := CASE
-            WHEN NOT time_is_signed THEN 'a signed time is asked for, and no hmac or hash covers it'
-            ELSE _postback.check_signed_time(_postback.single_value(query, body, content_type, net.signed_time_parameter), at) END;
-        checks := checks || (CASE WHEN refused IS NULL THEN 'time:ok' ELSE 'time:refused' END);
-        failure := nullif(concat_ws('; ', failure, refused), '');
-    END IF;
-END
-$$;
 
 -- NULL when a time of signing lies within 300 s of the receipt on either side, in whole seconds; else the reason in words.
 CREATE FUNCTION _postback.check_signed_time(written text, at timestamptz)

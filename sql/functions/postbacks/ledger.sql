@@ -1,15 +1,14 @@
 -- The ledger: append-only, hash chained per conversion, and the triggers that keep it true.
 
+-- One expression in plain SQL, so that the planner inlines it.
 CREATE FUNCTION _postback.event_hash(
     previous bytea, conversion_id text, bucket smallint, seq integer, recorded_at timestamptz, event_at timestamptz,
     event_at_is_network_time boolean, cause text, asserted_status postback.conversion_status, asserted_payout numeric, moved boolean,
     status postback.conversion_status, payout_delta numeric, currency text, postback_id text, actor text)
-RETURNS bytea LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN sha256(previous || convert_to(jsonb_build_array(conversion_id, bucket, seq, extract(epoch FROM recorded_at),
-        extract(epoch FROM event_at), event_at_is_network_time, cause, asserted_status, asserted_payout, moved, status, payout_delta,
-        currency, postback_id, actor)::text, 'UTF8'));
-END
+RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.sha256(previous OPERATOR(pg_catalog.||) pg_catalog.convert_to(pg_catalog.jsonb_build_array(conversion_id, bucket, seq,
+        extract(epoch FROM recorded_at), extract(epoch FROM event_at), event_at_is_network_time, cause, asserted_status, asserted_payout, moved,
+        status, payout_delta, currency, postback_id, actor)::pg_catalog.text, 'UTF8'))
 $$;
 
 CREATE FUNCTION _postback.append_event(

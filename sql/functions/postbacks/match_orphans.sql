@@ -64,8 +64,8 @@ BEGIN
     WHERE p.postback_id = postback_id AND p.received_at = received_at;
     IF kept.slug = 'default' AND coalesce(kept.path, '/postback') = '/postback' THEN
         -- It named no network. Now that its click is known its offer's network is, with its own map and its own checks.
-        m := _postback.read_message_carefully(NULL, kept.postback_id, kept.received_at, NULL, NULL, kept.method, kept.path,
-            kept.query, kept.body, kept.content_type, kept.source_ip);
+        m := (SELECT r FROM _postback.read_messages_carefully(ARRAY[NULL], ARRAY[kept.query], ARRAY[kept.source_ip], NULL, ARRAY[kept.method],
+                  ARRAY[kept.path], ARRAY[kept.body], ARRAY[kept.content_type], ARRAY[kept.postback_id], kept.received_at) AS r);
     ELSE
         m := jsonb_populate_record(m, to_jsonb(kept));
     END IF;

@@ -1,20 +1,21 @@
 -- Which known click an unmatched message nearly names: said in its reason, never matched. Only looks into indexes.
-CREATE FUNCTION _postback.near_miss(m _postback.message)
+CREATE FUNCTION _postback.near_miss(click_id text, query bytea, body bytea)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     near text;
 BEGIN
     -- A foreign id in mixed case is not looked for: that would take one more index on every foreign click.
-    SELECT i.id INTO near FROM unnest(ARRAY[lower(m.click_id), upper(m.click_id)]) AS i (id)
-    WHERE i.id <> m.click_id AND (_postback.find_click(i.id)).click_id IS NOT NULL LIMIT 1;
+    SELECT i.id INTO near FROM unnest(ARRAY[lower(click_id), upper(click_id)]) AS i (id)
+    WHERE i.id <> click_id AND (_postback.find_click(i.id)).click_id IS NOT NULL LIMIT 1;
     IF FOUND THEN
         RETURN format('its case was changed: the click "%s" is known', near);
     END IF;
-    near := _postback.click_that_begins_with(m.click_id);
+    near := _postback.click_that_begins_with(click_id);
     IF near IS NOT NULL THEN
         RETURN format('it was cut off: the click "%s" is known', near);
     END IF;
-    RETURN _postback.click_in_other_parameter(m.click_id, m.query, m.body);
+    RETURN _postback.click_in_other_parameter(click_id, query, body);
 END
 $$;
 

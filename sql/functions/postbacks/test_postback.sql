@@ -4,8 +4,7 @@
 CREATE FUNCTION _postback.is_test(checks text[], failure text, query bytea, body bytea, content_type text)
 RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN (position('test'::bytea IN coalesce(query, '')) > 0 OR position('test'::bytea IN coalesce(body, '')) > 0)
-        AND failure IS NULL
+    RETURN failure IS NULL
         AND checks && '{hmac:ok,token:ok,path_token:ok,hash:ok,clickbank_ins:ok}'
         AND EXISTS (
             SELECT FROM _postback.read_parameters(query, body, content_type, '{"event": ["test"]}', NULL, NULL, NULL) AS p
@@ -40,20 +39,15 @@ DECLARE
     net CONSTANT postback.networks := (SELECT n FROM postback.networks AS n WHERE n.network_id = _postback.network_id(network));
     click CONSTANT text := coalesce(click_id, _postback.test_click(net.network_id, net.slug, at));
     m _postback.message;
-    done _postback.outcome;
 BEGIN
     postback_id := postback.mint_click_id(NULL, at);
     query := _postback.test_query(net.preset, net.parameters, net.statuses, net.currency, click, 'test-' || right(postback_id, 12), payout, status);
-    m := _postback.read_message(NULL, postback_id, postback.click_id_time(postback_id), net.slug, NULL, 'GET', '/postback/' || net.slug,
-        convert_to(query, 'UTF8'), NULL, NULL, NULL);
+    m := (SELECT r FROM _postback.read_messages(ARRAY[net.slug], ARRAY[convert_to(query, 'UTF8')], NULL, NULL, NULL,
+              ARRAY['/postback/' || net.slug], NULL, NULL, ARRAY[postback_id], at) AS r);
     -- Who may call this function needs no secret; and each call is a transaction of its own, whatever the recipe of the key.
     m := jsonb_populate_record(m, jsonb_build_object('failure', NULL, 'checks', ARRAY['test_postback'],
         'dedupe_key', format('test:%s:%s', postback_id, m.dedupe_key)));
-    done := _postback.store_message(m, false);
-    verdict := done.verdict;
-    reason := done.reason;
-    conversion_id := done.conversion_id;
-    RETURN NEXT;
+    RETURN QUERY SELECT s.verdict, s.reason, s.conversion_id, postback_id, query FROM _postback.store_messages(ARRAY[m], 0, false) AS s;
 END
 $$;
 COMMENT ON FUNCTION postback.test_postback(text, text, numeric, postback.conversion_status, timestamptz) IS
