@@ -140,7 +140,7 @@ BEGIN
     RETURN QUERY
     WITH chained AS (
         SELECT e.*, lag(e.hash, 1, ''::bytea) OVER path AS previous, row_number() OVER path AS place,
-               sum(e.payout_delta) OVER path AS balance
+               sum(e.payout_delta) OVER path AS balance, lead(e.seq) OVER path IS NULL AS is_last
         FROM postback.conversion_events AS e
         WINDOW path AS (PARTITION BY e.conversion_id, e.bucket ORDER BY e.seq)
     )
@@ -160,8 +160,7 @@ BEGIN
     UNION ALL
     SELECT c.conversion_id, c.ledger_seq, p.problem
     FROM postback.conversions AS c
-    LEFT JOIN LATERAL (
-        SELECT e.* FROM chained AS e WHERE e.conversion_id = c.conversion_id AND e.bucket = c.bucket ORDER BY e.seq DESC LIMIT 1) AS e ON true
+    LEFT JOIN chained AS e ON e.conversion_id = c.conversion_id AND e.bucket = c.bucket AND e.is_last
     CROSS JOIN LATERAL (VALUES
         (e.seq IS DISTINCT FROM c.ledger_seq OR e.hash IS DISTINCT FROM c.ledger_hash, 'the ledger does not end where the conversion says'),
         (e.status IS DISTINCT FROM c.status, 'the ledger does not end in the conversion''s status'),
