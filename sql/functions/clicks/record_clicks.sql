@@ -101,8 +101,6 @@ $$;
 CREATE FUNCTION _postback.known_clicks(click_ids text[])
 RETURNS text[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN array(
-        SELECT i.click_id FROM unnest(click_ids) AS i (click_id)
-        WHERE i.click_id IS NOT NULL AND (_postback.find_click(i.click_id)).click_id IS NOT NULL);
+    RETURN array(SELECT f.click_id FROM _postback.find_clicks(click_ids) AS f);
 END
 $$;
