@@ -6,19 +6,18 @@ CREATE TABLE postback.destinations (
     enabled boolean NOT NULL DEFAULT true,
     offer_id bigint,
     network_id integer,
-    statuses postback.conversion_status[] NOT NULL DEFAULT '{approved}',
+    statuses postback.conversion_status[] NOT NULL,
     events text[],
-    method text NOT NULL DEFAULT 'GET',
+    method text NOT NULL,
     url_template text NOT NULL,
     body_template text,
     content_type text,
-    signing text NOT NULL DEFAULT 'none',
-    max_concurrency integer NOT NULL DEFAULT 4,
+    signing text NOT NULL,
+    max_concurrency integer NOT NULL,
     max_rate numeric,
-    timeout interval NOT NULL DEFAULT '15 seconds',
-    retry_after_failures interval[] NOT NULL
-        DEFAULT '{5 seconds,5 minutes,30 minutes,2 hours,5 hours,10 hours,14 hours,20 hours,24 hours}',
-    disable_after integer NOT NULL DEFAULT 100,
+    timeout interval NOT NULL,
+    retry_after_failures interval[] NOT NULL,
+    disable_after integer NOT NULL,
     keeps_queueing boolean NOT NULL DEFAULT true,
     failures_in_a_row integer NOT NULL DEFAULT 0,
     disabled_at timestamptz,
@@ -95,9 +94,9 @@ CREATE TABLE postback.deliveries (
     CONSTRAINT deliveries_state_is_known CHECK (state IN ('queued', 'sending', 'delivered', 'dead', 'cancelled')),
     CONSTRAINT deliveries_finished_is_dated CHECK ((finished_at IS NULL) = (state IN ('queued', 'sending')))
 );
--- What is due for a destination is one probe of this, however long the queue of another.
-CREATE INDEX deliveries_due_idx ON postback.deliveries (destination_id, state, due_at) WHERE state IN ('queued', 'sending');
-CREATE INDEX deliveries_conversion_idx ON postback.deliveries (conversion_id);
+-- What is due for a destination, and how many are under way, is one probe each, however long its queue or that of another.
+CREATE INDEX deliveries_due_idx ON postback.deliveries (destination_id, due_at) WHERE state IN ('queued', 'sending');
+CREATE INDEX deliveries_under_way_idx ON postback.deliveries (destination_id, due_at) WHERE state = 'sending';
 COMMENT ON TABLE postback.deliveries IS 'What a destination is to be told: one row per change of a conversion, delivered at least once.';
 COMMENT ON COLUMN postback.deliveries.delivery_id IS 'UUIDv7, the same over all attempts: the Idempotency-Key, and the webhook-id of Standard Webhooks.';
 COMMENT ON COLUMN postback.deliveries.event_seq IS 'The row of conversion_events that it tells about.';
@@ -126,7 +125,7 @@ COMMENT ON COLUMN postback.alerts.subject IS 'What it is about: the name of the 
 COMMENT ON COLUMN postback.alerts.evidence IS 'The numbers behind it.';
 COMMENT ON COLUMN postback.alerts.resolved_at IS 'When it was over; NULL while it is open.';
 
-CREATE TRIGGER check_destination BEFORE INSERT OR UPDATE OF url_template, body_template, content_type ON postback.destinations
+CREATE TRIGGER check_destination BEFORE INSERT OR UPDATE OF url_template, body_template, content_type, signing ON postback.destinations
     FOR EACH ROW EXECUTE FUNCTION _postback.check_destination();
 -- On conversions, not on their ledger: the ledger's row is there before the conversion's. Here both are.
 CREATE TRIGGER enqueue_new AFTER INSERT ON postback.conversions

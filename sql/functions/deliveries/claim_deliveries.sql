@@ -3,10 +3,15 @@
 -- The trigger of conversions: one row per destination that wants to know. Costs one look at a small table when there is none.
 CREATE FUNCTION _postback.enqueue_deliveries()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    now CONSTANT timestamptz := clock_timestamp();
 BEGIN
+    IF NOT EXISTS (SELECT FROM postback.destinations AS d WHERE d.enabled OR d.keeps_queueing) THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO postback.deliveries (delivery_id, destination_id, conversion_id, bucket, event_seq, due_at, created_at)
-    SELECT _postback.mint_click_id_in(NEW.bucket, t.now), d.destination_id, NEW.conversion_id, NEW.bucket, NEW.ledger_seq, t.now, t.now
-    FROM postback.destinations AS d CROSS JOIN (SELECT clock_timestamp() AS now) AS t
+    SELECT _postback.mint_click_id_in(NEW.bucket, now), d.destination_id, NEW.conversion_id, NEW.bucket, NEW.ledger_seq, now, now
+    FROM postback.destinations AS d
     WHERE (d.enabled OR d.keeps_queueing)
       AND NEW.status = ANY (d.statuses)
       AND (d.offer_id IS NULL OR d.offer_id = NEW.offer_id)
@@ -95,11 +100,11 @@ BEGIN
                 SELECT count(*) AS under_way FROM postback.deliveries AS s
                 WHERE s.destination_id = d.destination_id AND s.state = 'sending' AND s.due_at > now) AS s
             CROSS JOIN LATERAL (
-                SELECT r.delivery_id, row_number() OVER (ORDER BY r.due_at, r.delivery_id) AS place
+                SELECT r.delivery_id, row_number() OVER (ORDER BY r.due_at) AS place
                 FROM (
                     SELECT w.delivery_id, w.due_at FROM postback.deliveries AS w
                     WHERE w.destination_id = d.destination_id AND w.state IN ('queued', 'sending') AND w.due_at <= now
-                    ORDER BY w.due_at, w.delivery_id
+                    ORDER BY w.due_at
                     LIMIT greatest(0, least(d.max_concurrency - s.under_way, _postback.allowed_by_rate(d.max_rate, d.next_send_at, now)))
                     FOR NO KEY UPDATE SKIP LOCKED) AS r) AS q
             WHERE d.destination_id = ANY (open)
@@ -173,10 +178,9 @@ BEGIN
             SELECT count(*) AS under_way, min(w.due_at) AS next_lease_end FROM postback.deliveries AS w
             WHERE w.destination_id = d.destination_id AND w.state = 'sending' AND w.due_at > now) AS s
         CROSS JOIN LATERAL (
-            SELECT least(
-                (SELECT min(w.due_at) FROM postback.deliveries AS w WHERE w.destination_id = d.destination_id AND w.state = 'queued'),
-                (SELECT min(w.due_at) FROM postback.deliveries AS w WHERE w.destination_id = d.destination_id AND w.state = 'sending')) AS due_at) AS q
-        WHERE d.enabled);
+            SELECT min(w.due_at) AS due_at FROM postback.deliveries AS w
+            WHERE w.destination_id = d.destination_id AND w.state IN ('queued', 'sending')) AS q
+        WHERE d.enabled AND q.due_at IS NOT NULL);
 END
 $$;
 COMMENT ON FUNCTION postback.next_delivery_at(timestamptz) IS

@@ -24,11 +24,19 @@ BEGIN
     IF target.refusal IS NOT NULL AND NOT EXISTS (
         SELECT FROM _postback.delivery_exceptions AS e WHERE target.address IS NULL OR target.address <<= e.addresses) THEN
         RAISE EXCEPTION 'url_template is refused: its host is not public but %',
-            target.refusal || coalesce(format(' ("%s")', host(target.address)), '') USING ERRCODE = 'check_violation',
+            target.refusal || coalesce(' ("' || host(target.address) || '")', '') USING ERRCODE = 'check_violation',
             HINT = 'Deliveries go to public addresses. For a receiver inside, the owner calls allow_deliveries_to() first.';
     END IF;
     IF NEW.body_template IS NOT NULL THEN
         PERFORM _postback.check_body_template(NEW.body_template, NEW.content_type);
+    END IF;
+    IF TG_OP = 'UPDATE' AND NEW.signing NOT IN ('none', OLD.signing) THEN
+        PERFORM _postback.check_destination_secret(NEW.signing, s.secret)
+        FROM _postback.destination_secrets AS s WHERE s.destination_id = NEW.destination_id;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'destination "%" has no secret to sign with', NEW.name USING ERRCODE = 'check_violation',
+                HINT = 'set_destination_secret(…, signing => …) changes both.';
+        END IF;
     END IF;
     RETURN NEW;
 END
@@ -100,31 +108,36 @@ COMMENT ON FUNCTION postback.add_destination(text, text, text, text, text, bigin
     'Adds a destination and returns its destination_id: from now on each conversion that reaches one of the statuses is told to it. '
     'The URL must lead to a public address. A signed one without a secret gets a random one: set_destination_secret() makes the next and shows it.';
 
-CREATE FUNCTION postback.set_destination_secret(destination text, secret text DEFAULT NULL, keep_old boolean DEFAULT true)
+CREATE FUNCTION postback.set_destination_secret(
+    destination text, secret text DEFAULT NULL, keep_old boolean DEFAULT true, signing text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     id CONSTANT integer := _postback.destination_id(destination);
-    signing CONSTANT text := (SELECT d.signing FROM postback.destinations AS d WHERE d.destination_id = id FOR NO KEY UPDATE);
-    chosen CONSTANT text := coalesce(secret, CASE signing
+    -- The lock keeps two callers from leaving three secrets.
+    now_signing CONSTANT text := (SELECT d.signing FROM postback.destinations AS d WHERE d.destination_id = id FOR NO KEY UPDATE);
+    next_signing CONSTANT text := coalesce(signing, now_signing);
+    chosen CONSTANT text := coalesce(secret, CASE next_signing
         WHEN 'standard_webhooks' THEN 'whsec_' || encode(_postback.random_bytes(32), 'base64')
         ELSE encode(_postback.random_bytes(32), 'hex') END);
 BEGIN
-    IF signing = 'none' THEN
+    IF next_signing = 'none' THEN
         RAISE EXCEPTION 'destination "%" signs nothing', destination USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'UPDATE postback.destinations SET signing = ''standard_webhooks'' first, or ''hmac_sha256''.';
+            HINT = 'Name the way to sign: signing => ''standard_webhooks'' or ''hmac_sha256''.';
     END IF;
-    PERFORM _postback.check_destination_secret(signing, chosen);
+    PERFORM _postback.check_destination_secret(next_signing, chosen);
     DELETE FROM _postback.destination_secrets AS s
-    WHERE s.destination_id = id AND (NOT keep_old OR s.secret_id < (
+    WHERE s.destination_id = id AND (NOT keep_old OR next_signing <> now_signing OR s.secret_id < (
         SELECT max(n.secret_id) FROM _postback.destination_secrets AS n WHERE n.destination_id = id));
     INSERT INTO _postback.destination_secrets (destination_id, secret) VALUES (id, chosen);
+    UPDATE postback.destinations AS d SET signing = next_signing WHERE d.destination_id = id AND d.signing <> next_signing;
     RETURN chosen;
 END
 $$;
-COMMENT ON FUNCTION postback.set_destination_secret(text, text, boolean) IS
+COMMENT ON FUNCTION postback.set_destination_secret(text, text, boolean, text) IS
     'Gives a destination a new secret and returns it; left out, a random one is made. The one before it goes on signing beside it until the next call '
-    'or keep_old => false. standard_webhooks wants whsec_ and the base64 of 24 to 64 bytes, hmac_sha256 at least 16 bytes, used as typed.';
+    'or keep_old => false. standard_webhooks wants whsec_ and the base64 of 24 to 64 bytes, hmac_sha256 at least 16 bytes, used as typed. With signing '
+    'the destination signs that way from now on, under the new secret alone.';
 
 -- Not SECURITY DEFINER: whoever calls it must own the tables, so that no admin opens the inside network.
 CREATE FUNCTION postback.allow_deliveries_to(addresses cidr, note text)
