@@ -78,7 +78,9 @@ CREATE FUNCTION postback.claim_deliveries(max_deliveries integer DEFAULT 100, no
 RETURNS TABLE (
     delivery_id text, destination_id integer, url text, method text, content_type text, headers jsonb, body text, timeout_ms integer,
     allowed_addresses cidr[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- A plan made while the queue was short must not read all of it once it is long.
+SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     -- One claimer at a time per destination; the others look elsewhere. What is under way is counted by the next statement, which sees
@@ -168,7 +170,8 @@ END
 $$;
 
 CREATE FUNCTION postback.next_delivery_at(now timestamptz DEFAULT clock_timestamp())
-RETURNS timestamptz LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS timestamptz LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN (

@@ -27,7 +27,10 @@ DECLARE
 BEGIN
     PERFORM _postback.switch_off(id, reason, false, false, now);
     IF cancel_queued THEN
-        UPDATE postback.deliveries AS w SET state = 'cancelled', finished_at = now WHERE w.destination_id = id AND w.state = 'queued';
+        -- One that is locked is just being told the end of.
+        UPDATE postback.deliveries AS w SET state = 'cancelled', finished_at = now
+        WHERE w.delivery_id = ANY (array(
+            SELECT q.delivery_id FROM postback.deliveries AS q WHERE q.destination_id = id AND q.state = 'queued' FOR NO KEY UPDATE SKIP LOCKED));
         GET DIAGNOSTICS cancelled = ROW_COUNT;
     END IF;
     RETURN cancelled;
@@ -43,11 +46,14 @@ DECLARE
     id CONSTANT integer := _postback.destination_id(destination);
     waiting integer;
 BEGIN
+    -- Deliveries by id, then the destination: the order in which finish_deliveries() locks them.
+    UPDATE postback.deliveries AS w SET due_at = least(w.due_at, now)
+    WHERE w.delivery_id = ANY (array(
+        SELECT q.delivery_id FROM postback.deliveries AS q WHERE q.destination_id = id AND q.state = 'queued' ORDER BY q.delivery_id FOR NO KEY UPDATE));
+    GET DIAGNOSTICS waiting = ROW_COUNT;
     UPDATE postback.destinations AS d
     SET enabled = true, disabled_at = NULL, disabled_reason = NULL, keeps_queueing = true, failures_in_a_row = 0, next_send_at = '-infinity'
     WHERE d.destination_id = id;
-    UPDATE postback.deliveries AS w SET due_at = least(w.due_at, now) WHERE w.destination_id = id AND w.state = 'queued';
-    GET DIAGNOSTICS waiting = ROW_COUNT;
     PERFORM _postback.resolve_alert('destination_disabled', destination, now);
     RETURN waiting;
 END
@@ -62,7 +68,9 @@ DECLARE
     requeued integer;
 BEGIN
     UPDATE postback.deliveries AS w SET state = 'queued', attempts = 0, due_at = now, finished_at = NULL
-    WHERE w.delivery_id = ANY (delivery_ids) AND w.state <> 'sending';
+    WHERE w.delivery_id = ANY (array(
+        SELECT q.delivery_id FROM postback.deliveries AS q WHERE q.delivery_id = ANY (delivery_ids) AND q.state <> 'sending'
+        ORDER BY q.delivery_id FOR NO KEY UPDATE));
     GET DIAGNOSTICS requeued = ROW_COUNT;
     RETURN requeued;
 END

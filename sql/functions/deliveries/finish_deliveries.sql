@@ -19,7 +19,8 @@ CREATE FUNCTION postback.finish_deliveries(
     retry_after_seconds integer[],
     responses text[],
     now timestamptz DEFAULT clock_timestamp())
-RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
     -- Locked in one order, so that two proxies never wait for each other.
