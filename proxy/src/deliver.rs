@@ -21,8 +21,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 /// How long a new delivery may stay unseen.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Something is due, but its destination is busy or another proxy is about to take it.
-const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+/// Something is due and cannot be had: somebody else holds its destination.
+const BUSY_WAIT: Duration = Duration::from_millis(100);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -99,8 +99,11 @@ impl Dispatcher {
             return Ok(LONGEST_WAIT);
         }
         self.send(claimed);
-        let next = self.queue.until_next().await?;
-        Ok(next.map_or(LONGEST_WAIT, |next| next.clamp(SHORTEST_WAIT, LONGEST_WAIT)))
+        Ok(match self.queue.until_next().await? {
+            Some(Duration::ZERO) => BUSY_WAIT,
+            Some(next) => next.min(LONGEST_WAIT),
+            None => LONGEST_WAIT,
+        })
     }
 
     fn send(&mut self, deliveries: Vec<Delivery>) {

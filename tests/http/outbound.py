@@ -28,8 +28,11 @@ class Outbound:
         arguments = ", ".join(f"{column} => %s" for column in columns)
         return self.value(f"SELECT postback.add_destination({arguments})", *columns.values())
 
-    def start(self, **settings):
-        self.proxies.append(Proxy(database_url(self.connection), **settings))
+    def start(self, user=None, **settings):
+        url = database_url(self.connection)
+        if user:
+            url = url.replace(f"user={self.connection.info.user}", f"user={user}")
+        self.proxies.append(Proxy(url, **settings))
         return self.proxies[-1].wait_until_ready()
 
     def convert(self, count=1):

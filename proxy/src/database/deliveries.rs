@@ -21,7 +21,7 @@ const FINISH: &str = "\
         retry_after_seconds => $4::integer[], responses => $5::text[])";
 
 const UNTIL_NEXT: &str = "\
-    SELECT extract(epoch FROM postback.next_delivery_at() - clock_timestamp())::double precision";
+    SELECT (extract(epoch FROM postback.next_delivery_at()) - extract(epoch FROM clock_timestamp()))::double precision";
 
 /// How one attempt ended.
 pub struct Outcome {
@@ -66,7 +66,8 @@ impl Deliveries {
         let rows = self.0.rows(CallKind::NextDelivery, UNTIL_NEXT, None, &[]).await?;
         let seconds = rows.first().map(|row| row.try_get::<_, Option<f64>>(0)).transpose();
         let seconds = seconds.map_err(|error| Failure::of(&error))?.flatten();
-        Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+        // Infinity is never.
+        Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok()))
     }
 }
 

@@ -102,7 +102,10 @@ async fn redirect_is_an_answer_like_any_other() {
 async fn addresses_that_are_not_public_are_not_connected_to() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "[::ffff:127.0.0.1]", "0", "[::1]"] {
+    let local = ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "①②⑦.0.0.1", "0", "[::1]"];
+    let inside = ["169.254.169.254", "100.64.0.1", "[fd00::1]", "[fe80::1]"];
+    let disguised = ["[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::ffff:93.184.216.34]"];
+    for host in local.iter().chain(&inside).chain(&disguised) {
         let delivery = Delivery { allowed: Vec::new(), ..get(format!("http://{host}:{port}/")) };
         let error = client().send(&delivery).await.unwrap_err();
         assert!(matches!(error, SendError::Forbidden(..)), "{host}: {error}");
