@@ -29,6 +29,10 @@ STOPSIGNAL SIGINT
 ENTRYPOINT ["/usr/local/bin/database.sh"]
 
 FROM debian:bookworm-slim AS proxy
+# Whom outbound postbacks over https believe.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --no-create-home --shell /usr/sbin/nologin postback
 COPY --from=build /build/target/package/bin/postback-proxy /usr/local/bin/postback-proxy
 COPY docker/proxy_health.sh /usr/local/bin/proxy_health.sh

@@ -11,6 +11,7 @@ const STEPS: &[(&str, &str)] = &[
     ("tables/clicks", include_str!("../../sql/tables/clicks.sql")),
     ("tables/postbacks", include_str!("../../sql/tables/postbacks.sql")),
     ("tables/conversions", include_str!("../../sql/tables/conversions.sql")),
+    ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),
     ("presets/generic", include_str!("../../sql/presets/generic.sql")),
     ("presets/tune", include_str!("../../sql/presets/tune.sql")),
     ("presets/everflow", include_str!("../../sql/presets/everflow.sql")),
@@ -43,6 +44,7 @@ const STEPS: &[(&str, &str)] = &[
     ("presets/trackier", include_str!("../../sql/presets/trackier.sql")),
     ("views/click_log", include_str!("../../sql/views/click_log.sql")),
     ("views/results", include_str!("../../sql/views/results.sql")),
+    ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 
 #[pg_extern(sql = false)]

@@ -4,6 +4,7 @@ pgrx::pg_module_magic!(name, version);
 
 mod codes;
 mod conversions;
+mod deliveries;
 mod error;
 mod ids;
 mod install;

@@ -101,7 +101,27 @@ extension_sql_file!(
     name = "performance",
     requires = ["attribution"]
 );
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["performance"]);
+extension_sql_file!(
+    "../../sql/functions/deliveries/destinations.sql",
+    name = "destinations",
+    requires = ["performance"]
+);
+extension_sql_file!(
+    "../../sql/functions/deliveries/claim_deliveries.sql",
+    name = "claim_deliveries",
+    requires = ["destinations"]
+);
+extension_sql_file!(
+    "../../sql/functions/deliveries/finish_deliveries.sql",
+    name = "finish_deliveries",
+    requires = ["claim_deliveries"]
+);
+extension_sql_file!(
+    "../../sql/functions/deliveries/enable_destination.sql",
+    name = "enable_destination",
+    requires = ["finish_deliveries"]
+);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["enable_destination"]);
 extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["maintain"]);
 extension_sql_file!("../../sql/functions/operate/grant_role.sql", name = "grant_role", requires = ["install"]);
 extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);

@@ -4,7 +4,7 @@ use crate::error::raise;
 use pgrx::JsonB;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_CHECK_VIOLATION;
 use pgrx::prelude::*;
-use postback_core::url_template::{MACROS, UrlTemplate};
+use postback_core::url_template::UrlTemplate;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ thread_local! {
 
 #[pg_extern(sql = false)]
 fn check_url_template(url_template: &str) -> bool {
-    match UrlTemplate::parse(url_template, MACROS) {
+    match UrlTemplate::of_offer(url_template) {
         Ok(_) => true,
         Err(error) => refuse(&error.to_string()),
     }
@@ -65,7 +65,7 @@ fn parsed(text: &str) -> Rc<UrlTemplate> {
         if let Some(template) = templates.get(text) {
             return Rc::clone(template);
         }
-        let template = match UrlTemplate::parse(text, MACROS) {
+        let template = match UrlTemplate::of_offer(text) {
             Ok(template) => Rc::new(template),
             Err(error) => return refuse(&error.to_string()),
         };

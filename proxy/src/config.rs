@@ -32,7 +32,9 @@ It is configured by environment variables:
   POSTBACK_BATCH_LIMIT           requests in one database call, at most [256]
   POSTBACK_QUEUE_LIMIT           requests waiting for the database, at most [8192]
   POSTBACK_REQUEST_DEADLINE_MS   after so long a request is answered 503 [10000]
-  POSTBACK_DRAIN_SECONDS         time for open requests after SIGTERM [20]
+  POSTBACK_DELIVERIES            on or off: whether outbound postbacks are sent from here [on]
+  POSTBACK_MAX_DELIVERIES        outbound postbacks under way at once [256]
+  POSTBACK_DRAIN_SECONDS         time for open requests and deliveries after SIGTERM [20]
   POSTBACK_PAGE_FILE             HTML file for / [a built-in page]
   POSTBACK_BRAND                 name on the built-in page [Short links]
   POSTBACK_LOG                   error, warn, info or debug [info]
@@ -57,6 +59,8 @@ pub struct Config {
     pub queue_limit: usize,
     pub request_deadline: Duration,
     pub drain: Duration,
+    /// How many outbound postbacks may be under way; none at all where they are sent from elsewhere.
+    pub max_deliveries: Option<usize>,
     pub page_file: Option<PathBuf>,
     pub page: Option<Vec<u8>>,
     pub brand: String,
@@ -99,6 +103,7 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
         queue_limit: reader.number("POSTBACK_QUEUE_LIMIT", 8192, 1, 1_000_000) as usize,
         request_deadline: Duration::from_millis(reader.number("POSTBACK_REQUEST_DEADLINE_MS", 10_000, 100, 600_000)),
         drain: Duration::from_secs(reader.number("POSTBACK_DRAIN_SECONDS", 20, 0, 3600)),
+        max_deliveries: reader.max_deliveries(),
         page_file,
         page,
         brand: reader.take("POSTBACK_BRAND").unwrap_or_else(|| "Short links".to_owned()),
@@ -167,6 +172,15 @@ impl Reader {
                 self.problems.push(format!("{name} \"{value}\" is not a whole number from {least} to {most}"));
                 default
             }
+        }
+    }
+
+    fn max_deliveries(&mut self) -> Option<usize> {
+        let most = self.number("POSTBACK_MAX_DELIVERIES", 256, 1, 10_000) as usize;
+        match self.take("POSTBACK_DELIVERIES").as_deref() {
+            None | Some("on") => Some(most),
+            Some("off") => None,
+            Some(other) => self.problem(format!("POSTBACK_DELIVERIES \"{other}\" is not one of on, off")),
         }
     }
 
@@ -260,6 +274,7 @@ mod tests {
         let config = read_pairs(&[("POSTBACK_DATABASE_URL", "postgres:///postback"), ("HOME", "/root")]).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.batch_limit, 256);
+        assert_eq!(config.max_deliveries, Some(256));
         let Mode::Database(database) = config.mode else { panic!("no database") };
         assert_eq!(database.get_hosts().len(), 1);
         assert_eq!(database.get_dbname(), Some("postback"));
@@ -272,10 +287,12 @@ mod tests {
             ("POSTBACK_TRUSTED_PROXIES", "10.0.0.0/8, 010.0.0.1, 0x0a000001"),
             ("POSTBACK_BATCH_LIMIT", "0"),
             ("POSTBACK_LOG", "loud"),
+            ("POSTBACK_DELIVERIES", "maybe"),
+            ("POSTBACK_MAX_DELIVERIES", "0"),
             ("POSTBACK_LISTNE", "127.0.0.1:80"),
             ("POSTBACK_PAGE_FILE", "/nonexistent/page.html"),
         ]);
-        assert_eq!(found.len(), 8, "{found:#?}");
+        assert_eq!(found.len(), 10, "{found:#?}");
         assert!(found.iter().any(|problem| problem.contains("\"010.0.0.1\"")));
         assert!(found.iter().any(|problem| problem.starts_with("POSTBACK_LISTNE ")));
     }
@@ -291,6 +308,13 @@ mod tests {
             assert_eq!(found.len(), 1);
             assert!(!found[0].contains("hunter2"), "{}", found[0]);
         }
+    }
+
+    #[test]
+    fn deliveries_can_be_left_to_others() {
+        let url = ("POSTBACK_DATABASE_URL", "postgres:///postback");
+        let pairs = [url, ("POSTBACK_DELIVERIES", "off"), ("POSTBACK_MAX_DELIVERIES", "8")];
+        assert_eq!(read_pairs(&pairs).unwrap().max_deliveries, None);
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! The pool and the only SQL in the proxy: five statements, each a function of the extension.
+//! The pool and, with what is beneath, the only SQL in the proxy: a few statements, each a function of the extension.
 //!
-//! Every recording worker owns one connection with its statement prepared, and takes a new one from the pool when it
-//! breaks. Each call is one statement in auto-commit: when the rows are here, they are committed. Not for: deciding
-//! what to do after a failure, see `batch.rs`.
+//! Every worker owns one connection with its statements prepared, and takes a new one from the pool when it breaks.
+//! Each call is one statement in auto-commit: when the rows are here, they are committed. Not for: deciding what to do
+//! after a failure, see `batch.rs` and `deliver.rs`.
+
+pub mod deliveries;
 
 use crate::batch::{Call, Job};
 use crate::error::Failure;
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, Row, Statement};
+use tokio_postgres::{NoTls, Row};
 
 const RECORD_CLICKS: &str = "\
     SELECT ordinal, location, visitor::text FROM postback.record_clicks(
@@ -46,7 +48,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(7);
 
 const MAINTENANCE_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Connections beside those of the recording workers: upkeep, maintenance, the readiness probe.
+/// Connections beside those of the workers: upkeep, maintenance, the readiness probe.
 const OTHER_CONNECTIONS: usize = 3;
 
 /// The way to the database.
@@ -62,7 +64,7 @@ impl Database {
     /// Connects to nothing yet.
     pub fn new(
         config: tokio_postgres::Config,
-        recording_connections: usize,
+        worker_connections: usize,
         metrics: Arc<Metrics>,
     ) -> Result<Self, BuildError> {
         let connected = Arc::new(Notify::new());
@@ -77,7 +79,7 @@ impl Database {
         });
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
-            .max_size(recording_connections + OTHER_CONNECTIONS)
+            .max_size(worker_connections + OTHER_CONNECTIONS)
             .post_create(on_connect)
             .runtime(Runtime::Tokio1)
             .build()?;
@@ -160,32 +162,37 @@ fn described(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// A recording worker's connection and statement.
+/// A worker's connection.
 struct Lane {
     database: Arc<Database>,
-    kind: CallKind,
-    sql: &'static str,
-    open: Option<(Object, Statement)>,
+    open: Option<Object>,
 }
 
 impl Lane {
-    fn new(database: Arc<Database>, kind: CallKind, sql: &'static str) -> Self {
-        Lane { database, kind, sql, open: None }
+    fn new(database: Arc<Database>) -> Self {
+        Lane { database, open: None }
     }
 
-    /// Runs the statement; a broken connection is left behind, and the next call takes another.
-    async fn rows(&mut self, size: usize, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+    /// Runs the statement; a broken connection is left behind, and the next call takes another. Counted as a batch of
+    /// this size, or of as many rows as come back.
+    async fn rows(
+        &mut self,
+        kind: CallKind,
+        sql: &'static str,
+        size: Option<usize>,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
         let started = Instant::now();
-        let result = match timeout(CALL_DEADLINE, self.query(parameters)).await {
+        let result = match timeout(CALL_DEADLINE, self.query(sql, parameters)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Lost),
         };
         match &result {
-            Ok(_) => self.database.metrics.count_call(self.kind, size, started.elapsed()),
+            Ok(rows) => self.database.metrics.count_call(kind, size.unwrap_or(rows.len()), started.elapsed()),
             Err(failure) => {
                 self.database.metrics.count_database_error(failure.label());
                 if failure.needs_new_connection()
-                    && let Some((connection, _)) = self.open.take()
+                    && let Some(connection) = self.open.take()
                 {
                     tracing::warn!(failure = failure.label(), "a database connection was given up");
                     drop(Object::take(connection));
@@ -195,21 +202,20 @@ impl Lane {
         result
     }
 
-    async fn query(&mut self, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
-        if self.open.as_ref().is_none_or(|(connection, _)| connection.is_closed()) {
-            self.open = None;
-            let connection = self.database.connection().await?;
-            let statement = connection.prepare(self.sql).await.map_err(|error| {
-                // Says nothing about the requests, so they wait: the extension may be about to be installed.
-                tracing::error!(reason = described(&error), "a statement cannot be prepared");
-                Failure::Unreachable
-            })?;
-            self.open = Some((connection, statement));
+    /// A statement is prepared when the connection first meets it.
+    async fn query(&mut self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        if self.open.as_ref().is_none_or(|connection| connection.is_closed()) {
+            self.open = Some(self.database.connection().await?);
         }
-        let Some((connection, statement)) = &self.open else {
+        let Some(connection) = &self.open else {
             return Err(Failure::Unreachable);
         };
-        connection.query(statement, parameters).await.map_err(|error| Failure::of(&error))
+        let statement = connection.prepare_cached(sql).await.map_err(|error| {
+            // Says nothing about the requests, so they wait: the extension may be about to be installed.
+            tracing::error!(reason = described(&error), "a statement cannot be prepared");
+            Failure::Unreachable
+        })?;
+        connection.query(&statement, parameters).await.map_err(|error| Failure::of(&error))
     }
 }
 
@@ -218,7 +224,7 @@ pub struct RecordClicks(Lane);
 
 impl RecordClicks {
     pub fn new(database: Arc<Database>) -> Self {
-        RecordClicks(Lane::new(database, CallKind::Clicks, RECORD_CLICKS))
+        RecordClicks(Lane::new(database))
     }
 }
 
@@ -248,7 +254,7 @@ impl Call for RecordClicks {
             &subs,
             &replay,
         ];
-        let rows = self.0.rows(jobs.len(), &parameters).await?;
+        let rows = self.0.rows(CallKind::Clicks, RECORD_CLICKS, Some(jobs.len()), &parameters).await?;
         let metrics = &self.0.database.metrics;
         in_order(jobs.len(), &rows, |row| {
             let answer = match row.try_get::<_, Option<&str>>(1)? {
@@ -277,7 +283,7 @@ pub struct ReceivePostbacks(Lane);
 
 impl ReceivePostbacks {
     pub fn new(database: Arc<Database>) -> Self {
-        ReceivePostbacks(Lane::new(database, CallKind::Postbacks, RECEIVE_POSTBACKS))
+        ReceivePostbacks(Lane::new(database))
     }
 }
 
@@ -301,7 +307,7 @@ impl Call for ReceivePostbacks {
         let clients: Vec<IpAddr> = column(jobs, |postback| postback.client);
         let parameters: [&(dyn ToSql + Sync); 10] =
             [&ids, &networks, &tokens, &methods, &paths, &queries, &bodies, &content_types, &clients, &replay];
-        let rows = self.0.rows(jobs.len(), &parameters).await?;
+        let rows = self.0.rows(CallKind::Postbacks, RECEIVE_POSTBACKS, Some(jobs.len()), &parameters).await?;
         let metrics = &self.0.database.metrics;
         in_order(jobs.len(), &rows, |row| {
             if let Some(verdict) = row.try_get(1)? {

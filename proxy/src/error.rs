@@ -51,6 +51,11 @@ impl Failure {
         matches!(self, Failure::Lost | Failure::Unreachable)
     }
 
+    /// Whether it may be one of several rows that the database will not take. Running out of time says nothing of them.
+    pub fn is_about_the_data(&self) -> bool {
+        matches!(self, Failure::Duplicate | Failure::Refused(_)) && *self != Failure::Refused(SqlState::QUERY_CANCELED)
+    }
+
     /// The SQLSTATE, or the word that stands for having none; the label in the metrics.
     pub fn label(&self) -> &str {
         match self {
@@ -73,6 +78,8 @@ pub enum RunError {
     Listener(io::Error),
     /// The pool of database connections could not be set up.
     Pool(BuildError),
+    /// The TLS of outbound deliveries could not be set up.
+    Tls(rustls::Error),
     /// The database has the extension in a version whose functions may differ.
     Version { installed: String },
 }
@@ -85,6 +92,9 @@ impl fmt::Display for RunError {
             }
             RunError::Pool(error) => {
                 write!(formatter, "the database pool cannot be set up: {error}")
+            }
+            RunError::Tls(error) => {
+                write!(formatter, "the TLS of deliveries cannot be set up: {error}")
             }
             RunError::Version { installed } => write!(
                 formatter,
@@ -113,6 +123,9 @@ mod tests {
         }
         for code in ["57014", "22P02", "42883", "XX000", "P0001"] {
             assert_eq!(of(code), Failure::Refused(SqlState::from_code(code)));
+        }
+        for (code, is_about_the_data) in [("57014", false), ("22P02", true), ("23505", true), ("08006", false)] {
+            assert_eq!(of(code).is_about_the_data(), is_about_the_data, "{code}");
         }
     }
 }

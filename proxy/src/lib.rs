@@ -1,8 +1,8 @@
 //! `postback-proxy`: taps and postbacks come in over HTTP, go to the `postback` extension in batches, and are answered
-//! once they are committed.
+//! once they are committed. Outbound postbacks are sent from here too.
 //!
 //! Start reading at `routes.rs` for what is answered, at `batch.rs` for how a request reaches the database, at
-//! `database.rs` for the SQL. What a click or a conversion means is not decided here but in `sql/`.
+//! `deliver.rs` for what is sent, at `database.rs` for the SQL. What a click or a conversion means is not decided here but in `sql/`.
 
 pub mod answer;
 pub mod batch;
@@ -10,11 +10,13 @@ pub mod client_address;
 pub mod client_stream;
 pub mod config;
 pub mod database;
+pub mod deliver;
 pub mod error;
 pub mod health;
 pub mod host;
 pub mod logging;
 pub mod metrics;
+pub mod outbound_client;
 pub mod page;
 pub mod postback;
 pub mod redirect;
@@ -23,10 +25,13 @@ pub mod server;
 pub mod upkeep;
 
 use crate::config::{Config, Mode};
+use crate::database::deliveries::Deliveries;
 use crate::database::{Database, ReceivePostbacks, RecordClicks};
+use crate::deliver::Dispatcher;
 use crate::error::RunError;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::outbound_client::Client;
 use crate::page::Page;
 use crate::redirect::KnownKey;
 use crate::routes::{Backend, Routes};
@@ -42,12 +47,15 @@ use tokio::time::timeout;
 /// The most client connections, where file descriptors allow it.
 const MAX_CONNECTIONS: usize = 20_000;
 
-/// File descriptors kept back for everything that is not a client.
+/// File descriptors kept back for everything that is not a client or a delivery.
 const RESERVED_DESCRIPTORS: usize = 256;
 
 /// Database connections for `/click`. Its batches take the database's careful path, one click at a time, so that taps of
 /// our own links do not wait in them.
 const FOREIGN_CONNECTIONS: usize = 1;
+
+/// Database connections for outbound deliveries.
+const DELIVERY_CONNECTIONS: usize = 1;
 
 const MAX_ADMIN_CONNECTIONS: usize = 64;
 
@@ -61,6 +69,7 @@ pub struct Listeners {
 struct Recording {
     database: Arc<Database>,
     workers: Vec<JoinHandle<()>>,
+    deliveries: Option<JoinHandle<()>>,
     upkeep: JoinHandle<RunError>,
     maintenance: JoinHandle<()>,
 }
@@ -69,7 +78,8 @@ struct Recording {
 pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new());
     let key = Arc::new(KnownKey::default());
-    let (backend, mut recording) = backend(&config, &metrics, &key)?;
+    let (phase, phases) = watch::channel(Phase::Running);
+    let (backend, mut recording) = backend(&config, &metrics, &key, &phases)?;
     let routes = Arc::new(Routes {
         trusted_proxies: config.trusted_proxies,
         page: Page::new(config.page, &config.brand),
@@ -77,7 +87,6 @@ pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Out
         body_deadline: config.request_deadline,
         backend,
     });
-    let (phase, phases) = watch::channel(Phase::Running);
     let health = Arc::new(Health {
         database: recording.as_ref().map(|recording| Arc::clone(&recording.database)),
         key,
@@ -85,7 +94,7 @@ pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Out
         routes: Arc::clone(&routes),
         phase: phases.clone(),
     });
-    let limits = Limits { connections: connection_limit(), open: metrics.connections.clone() };
+    let limits = Limits { connections: connection_limit(config.max_deliveries), open: metrics.connections.clone() };
     let admin_limits = Limits { connections: MAX_ADMIN_CONNECTIONS, open: Default::default() };
     let mut public = tokio::spawn(server::serve(adopt(listeners.public)?, routes, limits, phases));
     // The probes go on answering while the public side drains.
@@ -117,12 +126,14 @@ fn backend(
     config: &Config,
     metrics: &Arc<Metrics>,
     key: &Arc<KnownKey>,
+    phases: &watch::Receiver<Phase>,
 ) -> Result<(Backend, Option<Recording>), RunError> {
     let address = match &config.mode {
         Mode::FixedRedirect(location) => return Ok((Backend::Fixed(location.clone()), None)),
         Mode::Database(address) => address.as_ref().clone(),
     };
-    let connections = config.click_connections + FOREIGN_CONNECTIONS + config.postback_connections;
+    let connections =
+        config.click_connections + FOREIGN_CONNECTIONS + config.postback_connections + DELIVERY_CONNECTIONS;
     let database = Database::new(address, connections, Arc::clone(metrics)).map_err(RunError::Pool)?;
     let database = Arc::new(database);
     let (limit, waiting, deadline) = (config.batch_limit, config.queue_limit, config.request_deadline);
@@ -134,10 +145,18 @@ fn backend(
     let calls = (0..config.postback_connections).map(|_| ReceivePostbacks::new(Arc::clone(&database))).collect();
     let (postbacks, more) = batch::start(calls, limit, waiting, deadline);
     workers.extend(more);
+    let deliveries = match config.max_deliveries {
+        None => None,
+        Some(most) => {
+            let client = Client::new().map_err(RunError::Tls)?;
+            let dispatcher = Dispatcher::new(Deliveries::new(Arc::clone(&database)), client, Arc::clone(metrics), most);
+            Some(tokio::spawn(dispatcher.run(Arc::clone(key), phases.clone(), config.drain)))
+        }
+    };
     let upkeep = tokio::spawn(upkeep::keep_key(Arc::clone(&database), Arc::clone(key)));
     let maintenance = tokio::spawn(upkeep::maintain(Arc::clone(&database)));
     let backend = Backend::Recording { clicks, foreign_clicks, postbacks, key: Arc::clone(key) };
-    Ok((backend, Some(Recording { database, workers, upkeep, maintenance })))
+    Ok((backend, Some(Recording { database, workers, deliveries, upkeep, maintenance })))
 }
 
 /// Resolves when the proxy must not go on.
@@ -152,7 +171,8 @@ async fn failed(recording: Option<&mut Recording>) -> RunError {
 }
 
 impl Recording {
-    /// Lets the workers record what they have taken in: their queues end with the routes.
+    /// Lets the workers record what they have taken in: their queues end with the routes. The deliveries know the drain
+    /// and its end by themselves.
     async fn finish(self) {
         self.upkeep.abort();
         self.maintenance.abort();
@@ -160,6 +180,11 @@ impl Recording {
             if timeout(Duration::from_secs(10), worker).await.is_err() {
                 tracing::warn!("a worker did not finish its last batch");
             }
+        }
+        if let Some(deliveries) = self.deliveries
+            && deliveries.await.is_err()
+        {
+            tracing::error!("the deliveries broke down");
         }
     }
 }
@@ -170,11 +195,12 @@ fn adopt(listener: TcpListener) -> Result<tokio::net::TcpListener, RunError> {
 }
 
 /// As many connections as file descriptors can be had for: the soft limit is raised to the hard one.
-fn connection_limit() -> usize {
+fn connection_limit(max_deliveries: Option<usize>) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let descriptors = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let descriptors = descriptors.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    descriptors.saturating_sub(RESERVED_DESCRIPTORS).clamp(RESERVED_DESCRIPTORS, MAX_CONNECTIONS)
+    let others = RESERVED_DESCRIPTORS + max_deliveries.unwrap_or_default();
+    descriptors.saturating_sub(others).clamp(RESERVED_DESCRIPTORS, MAX_CONNECTIONS)
 }

@@ -1,5 +1,6 @@
 //! What the proxy counts, in Prometheus' terms. Names end in their unit; nothing a client chose becomes a label.
 
+use crate::outbound_client::{Answer, SendError};
 use hyper::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -28,9 +29,13 @@ const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 pub enum CallKind {
     Clicks,
     Postbacks,
+    ClaimDeliveries,
+    FinishDeliveries,
+    NextDelivery,
 }
 
-const CALLS: [&str; 2] = ["record_clicks", "receive_postbacks"];
+const CALLS: [&str; 5] =
+    ["record_clicks", "receive_postbacks", "claim_deliveries", "finish_deliveries", "next_delivery_at"];
 
 /// The words the extension answers with. Others are counted as `other`: a label must not grow without bound.
 const VISITORS: [&str; 7] = ["human", "preview", "prefetch", "head", "bot", "datacenter", "suspect"];
@@ -49,6 +54,22 @@ const VERDICTS: [&str; 12] = [
     "test",
 ];
 
+/// How an attempt to deliver ends: the class of the answer's status, or why there was none.
+const OUTCOMES: [&str; 12] = [
+    "1xx",
+    "2xx",
+    "3xx",
+    "4xx",
+    "5xx",
+    "illegal",
+    "unresolved",
+    "forbidden_address",
+    "unreachable",
+    "tls",
+    "broken",
+    "timeout",
+];
+
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// All counters, made once; what the hot path needs is looked up beforehand.
@@ -61,6 +82,9 @@ pub struct Metrics {
     call_seconds: [Histogram; CALLS.len()],
     database_errors: Family<Vec<(&'static str, String)>, Counter>,
     pub connections: Gauge,
+    deliveries: Vec<Counter>,
+    pub deliveries_in_flight: Gauge,
+    delivery_seconds: Histogram,
     click_queue: Gauge,
     postback_queue: Gauge,
 }
@@ -85,6 +109,13 @@ impl Metrics {
         registry.register("database_errors", "Database calls that failed, by SQLSTATE", database_errors.clone());
         let connections = Gauge::default();
         registry.register("connections", "Client connections open", connections.clone());
+        let deliveries = Family::<Labels<1>, Counter>::default();
+        registry.register("deliveries", "Attempts to deliver, by outcome", deliveries.clone());
+        let deliveries_in_flight = Gauge::default();
+        let described = "Deliveries sent whose answer has not come";
+        registry.register("deliveries_in_flight", described, deliveries_in_flight.clone());
+        let delivery_seconds = Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        registry.register("delivery_duration_seconds", "Time of one attempt to deliver", delivery_seconds.clone());
         let queues = Family::<Labels<1>, Gauge>::default();
         registry.register("queue_depth", "Requests waiting for the database", queues.clone());
         Metrics {
@@ -96,6 +127,9 @@ impl Metrics {
             call_seconds: CALLS.map(|call| call_seconds.get_or_create_owned(&[("call", call)])),
             click_queue: queues.get_or_create_owned(&[("call", CALLS[0])]),
             postback_queue: queues.get_or_create_owned(&[("call", CALLS[1])]),
+            deliveries: word_counters(&deliveries, "outcome", &OUTCOMES),
+            deliveries_in_flight,
+            delivery_seconds,
             database_errors,
             connections,
             registry,
@@ -119,6 +153,16 @@ impl Metrics {
 
     pub fn count_verdict(&self, verdict: &str) {
         count_word(&self.verdicts, &VERDICTS, verdict);
+    }
+
+    /// One attempt to deliver that has ended.
+    pub fn count_delivery(&self, result: &Result<Answer, SendError>, took: Duration) {
+        let word = match result {
+            Ok(answer) => OUTCOMES[usize::from(answer.status / 100).clamp(1, 5) - 1],
+            Err(error) => error.label(),
+        };
+        count_word(&self.deliveries, &OUTCOMES, word);
+        self.delivery_seconds.observe(took.as_secs_f64());
     }
 
     pub fn count_database_error(&self, label: &str) {
@@ -163,6 +207,9 @@ mod tests {
         metrics.count_visitor("martian");
         metrics.count_call(CallKind::Clicks, 3, Duration::from_millis(2));
         metrics.count_database_error("40001");
+        let answer = Answer { status: 204, retry_after: None, excerpt: String::new() };
+        metrics.count_delivery(&Ok(answer), Duration::from_millis(3));
+        metrics.count_delivery(&Err(SendError::TimedOut(Duration::from_secs(1))), Duration::from_secs(1));
         let text = metrics.render(5, 0).unwrap();
         for line in [
             "postback_requests_total{route=\"code\",status=\"3xx\"} 1",
@@ -171,6 +218,9 @@ mod tests {
             "postback_queue_depth{call=\"record_clicks\"} 5",
             "postback_database_errors_total{sqlstate=\"40001\"} 1",
             "postback_batch_size_count{call=\"record_clicks\"} 1",
+            "postback_deliveries_total{outcome=\"2xx\"} 1",
+            "postback_deliveries_total{outcome=\"timeout\"} 1",
+            "postback_delivery_duration_seconds_count 2",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
 
 /// The longest code or alias.
 const MAX_CODE_LENGTH: usize = 64;
@@ -38,20 +39,32 @@ const SUBS: [&str; 10] = ["sub1", "sub2", "sub3", "sub4", "sub5", "sub6", "sub7"
 
 /// The key of the short codes, once the database has told it.
 #[derive(Default)]
-pub struct KnownKey(RwLock<Option<CodeKey>>);
+pub struct KnownKey {
+    key: RwLock<Option<CodeKey>>,
+    learned: Notify,
+}
 
 impl KnownKey {
     pub fn set(&self, key: CodeKey) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        self.learned.notify_waiters();
     }
 
     pub fn is_known(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.key.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Waits until it is.
+    pub async fn known(&self) {
+        let learned = self.learned.notified();
+        if !self.is_known() {
+            learned.await;
+        }
     }
 
     /// The bucket a code leads to, `None` for an alias; the outer `None` while there is no key.
     fn bucket(&self, code: &str) -> Option<Option<u16>> {
-        let key = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
         key.as_ref().map(|key| key.decode(code).map(|link| link.bucket()))
     }
 }

@@ -95,7 +95,7 @@ pub async fn serve<H: Handler>(
 }
 
 /// Waits for a phase or a later one; a dropped sender is the end of everything.
-async fn reached(current: &mut watch::Receiver<Phase>, phase: Phase) {
+pub async fn reached(current: &mut watch::Receiver<Phase>, phase: Phase) {
     let _ = current.wait_for(|current| *current >= phase).await;
 }
 

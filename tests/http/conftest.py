@@ -1,6 +1,8 @@
-"""What several HTTP tests need: a click to convert, the newest postback, and proof that nothing was answered 5xx."""
+"""What several HTTP tests need: a click to convert, the newest postback, deliveries, and proof that nothing was answered 5xx."""
 
 import pytest
+from outbound import Outbound
+from support import connect
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +30,12 @@ def last(database):
         return dict(zip([column.name for column in cursor.description], cursor.fetchone()))
 
     return read
+
+
+@pytest.fixture
+def outbound(databases):
+    """Destinations, receivers and proxies for one test."""
+    with connect(databases.create()) as connection:
+        made = Outbound(connection)
+        yield made
+        made.close()

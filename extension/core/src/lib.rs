@@ -1,13 +1,17 @@
 //! The byte work of postback, in plain Rust: no Postgres, no I/O, no clock.
 //!
-//! The extension wraps these modules in SQL functions; the proxy uses the ids. What an id, a code or a signature
+//! The extension wraps these modules in SQL functions; the proxy uses the ids and the addresses. What an id, a code or a signature
 //! *is* gets decided here; what it *means* is decided in `sql/`.
 
+pub mod body_template;
 pub mod click_id;
 pub mod clickbank;
+pub mod delivery;
+pub mod destination;
 pub mod hash_template;
 pub mod message;
 pub mod money;
+pub mod public_address;
 pub mod query_string;
 pub mod short_code;
 pub mod signature;
@@ -15,3 +19,4 @@ pub mod source_ranges;
 pub mod status;
 pub mod url_template;
 pub mod visitor;
+pub mod webhook_signature;

@@ -1,8 +1,8 @@
-//! Offer URL templates: checked once when they are saved, rendered for every redirect.
+//! URL templates of offers and destinations: checked once when they are saved, rendered for every redirect or delivery.
 //!
 //! What a request brings enters a rendered URL only percent-encoded and never before the path, so it cannot change
 //! where the URL leads, how many parameters it has, or which path it names. Not for: deciding whether a host may be
-//! promoted; private hosts are as good as any here.
+//! promoted or called; private hosts are as good as any here.
 //!
 //! Dots in the path need care, because browsers resolve `..` and `%2E%2E` alike. A value that is `.` or `..` is
 //! written `%252E` or `%252E%252E` when it stands in the path (and arrives there as `%2E`); in the query and the
@@ -15,7 +15,7 @@ use url::Url;
 /// The longest template, in bytes.
 pub const MAX_LENGTH: usize = 4096;
 
-/// The macro every template has.
+/// The macro every offer's template has.
 pub const CLICK_ID: &str = "click_id";
 
 /// The macros of offer templates.
@@ -126,14 +126,17 @@ impl UrlTemplate {
         let mut template = UrlTemplate { parts: Vec::new(), tail: origin(scheme, authority)?, text_length: 0 };
         template.take_macros(rest, known)?;
         check_path(&rest[..rest.find(['?', '#']).unwrap_or(rest.len())])?;
-        if !template.macros().any(|name| name == CLICK_ID) {
-            return Err(TemplateError::NoClickId);
-        }
         let text: usize = template.parts.iter().map(|part| part.text.len()).sum();
         template.text_length = text + template.tail.len();
         // Whatever the rules above may miss, the result has to be a URL to those who will follow it.
         Url::parse(&template.render(|_| Some("0"))).map_err(|_| TemplateError::BadHost)?;
         Ok(template)
+    }
+
+    /// Checks the template of an offer, which names the click.
+    pub fn of_offer(text: &str) -> Result<UrlTemplate, TemplateError> {
+        let template = UrlTemplate::parse(text, MACROS)?;
+        if template.macros().any(|name| name == CLICK_ID) { Ok(template) } else { Err(TemplateError::NoClickId) }
     }
 
     /// The names of the template's macros, in order, repeats included.

@@ -4,7 +4,8 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     granted text;
-    ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain'];
+    ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
+        'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
     reports CONSTANT text[] := ARRAY['attribution', 'performance', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN
@@ -27,7 +28,7 @@ BEGIN
             EXECUTE format('GRANT SELECT ON %s TO %I', granted, role);
         END LOOP;
         EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
-            'postback.network_presets, postback.sends, postback.status_transitions TO %I', role);
+            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts TO %I', role);
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.
@@ -36,7 +37,10 @@ BEGIN
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
             'postback.networks, postback.link_aliases, postback.status_transitions TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
-            'postback.postbacks, postback.links TO %I', role);
+            'postback.postbacks, postback.links, postback.destinations, postback.deliveries TO %I', role);
+        -- Not what the sending keeps there, nor enabled: that is enable_destination()'s.
+        EXECUTE format('GRANT UPDATE (name, offer_id, network_id, statuses, events, method, url_template, body_template, content_type, signing, '
+            'max_concurrency, max_rate, timeout, retry_after_failures, disable_after) ON postback.destinations TO %I', role);
         EXECUTE format('GRANT INSERT ON postback.clicks TO %I', role);
         -- Not the id, the key and the ledger: those are made.
         EXECUTE format('GRANT INSERT (network_id, transaction_id, event, click_id, clicked_at, send_id, campaign_id, segment_id, variant_id, '

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Result<UrlTemplate, TemplateError> {
-    UrlTemplate::parse(text, MACROS)
+    UrlTemplate::of_offer(text)
 }
 
 fn render(text: &str, value: &'static str) -> String {
