@@ -2,7 +2,6 @@
 
 import pytest
 from outbound import Outbound
-from support import connect
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +31,18 @@ def last(database):
     return read
 
 
+@pytest.fixture(scope="module")
+def clicked(database, campaign):
+    """The module's database with a click that conversions can name."""
+    # As the proxy does.
+    database.execute("SET jit = off")
+    database.execute("SELECT postback.record_click(offer_id => %s, click_id => 'c1')", [campaign.offer_id])
+    return database
+
+
 @pytest.fixture
-def outbound(databases):
+def outbound(clicked):
     """Destinations, receivers and proxies for one test."""
-    with connect(databases.create()) as connection:
-        made = Outbound(connection)
-        yield made
-        made.close()
+    made = Outbound(clicked)
+    yield made
+    made.close()

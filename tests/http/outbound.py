@@ -1,22 +1,24 @@
 """A database whose deliveries may reach this machine, and what the tests ask of it."""
 
 from receiver import Receiver
-from support import Campaign, Proxy, database_url, wait_until
+from support import Proxy, database_url, wait_until
 
 FAST_RETRIES = "{" + ",".join(["100 milliseconds"] * 8) + "}"
 
 
 class Outbound:
-    """Conversions, destinations with their receivers, and the proxies that send; `close` ends them all."""
+    """Conversions, destinations with their receivers, and the proxies that send; `close` ends them all.
+
+    Begins with no destination and an empty queue; the campaign and the click c1 are there already.
+    """
 
     def __init__(self, connection):
         self.connection = connection
         self.receivers, self.proxies, self.conversions = [], [], 0
-        # As the proxy does.
-        connection.execute("SET jit = off")
+        self.last = self.value("SELECT count(*) FROM postback.conversions")
+        connection.execute("TRUNCATE postback.deliveries, postback.alerts, _postback.delivery_exceptions")
+        connection.execute("DELETE FROM postback.destinations")
         connection.execute("SELECT postback.allow_deliveries_to('127.0.0.0/8', 'the receivers of the tests')")
-        self.campaign = Campaign(connection)
-        connection.execute("SELECT postback.record_click(offer_id => 789, click_id => 'c1')")
 
     def receiver(self, *answers, **options):
         self.receivers.append(Receiver(*answers, **options))
@@ -36,14 +38,15 @@ class Outbound:
         return self.proxies[-1].wait_until_ready()
 
     def convert(self, count=1):
-        """So many new conversions, in one transaction."""
-        first = self.conversions + 1
+        """So many new conversions, in one transaction; the last transaction id, a number."""
+        first, self.last = self.last + 1, self.last + count
         self.conversions += count
         self.connection.execute(
             """SELECT count(*) FROM generate_series(%s::integer, %s::integer) AS n, LATERAL postback.receive_postback(
                    'default', 'click_id=c1&payout=1.00&status=approved&transaction_id=' || n) AS r""",
-            [first, self.conversions],
+            [first, self.last],
         )
+        return self.last
 
     def value(self, query, *parameters):
         return self.connection.execute(query, parameters).fetchone()[0]

@@ -84,12 +84,12 @@ def test_standard_webhooks_signature_is_that_of_its_specification(outbound, secr
     )
     for secret in secrets[1:]:
         outbound.connection.execute("SELECT postback.set_destination_secret('d', %s)", [secret])
-    outbound.convert()
+    transaction = outbound.convert()
     outbound.start()
     outbound.wait_for(destination, "delivered")
     [request] = receiver.requests
     assert request.headers["content-type"] == "application/json"
-    assert json.loads(request.body) == {"transaction": "1", "payout": 1.0}
+    assert json.loads(request.body) == {"transaction": str(transaction), "payout": 1.0}
     signatures = request.headers["webhook-signature"].split(" ")
     assert set(signatures) == {standard_signature(secret, request) for secret in secrets}
     assert request.headers["webhook-id"] == request.id
@@ -106,14 +106,14 @@ def test_hmac_signature_covers_time_method_url_and_body(outbound):
     destination = outbound.add(
         "d", url, method="PUT", body_template=body, content_type=form, signing="hmac_sha256", secret=secret
     )
-    outbound.convert()
+    transaction = outbound.convert()
     outbound.start()
     outbound.wait_for(destination, "delivered")
     [request] = receiver.requests
     fields = dict(field.split("=") for field in request.headers["x-postback-signature"].split(","))
     signed = f"{fields['t']}.PUT.http://{request.headers['host']}{request.target}.".encode() + request.body
     assert fields["v1"] == hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    assert (request.method, request.body) == ("PUT", b"t=1")
+    assert (request.method, request.body) == ("PUT", b"t=%d" % transaction)
 
 
 def test_attempts_of_one_delivery_carry_the_same_id(outbound):

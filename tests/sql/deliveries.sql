@@ -117,6 +117,10 @@ SELECT is(pg_temp.claimed(:'t0'), '{"Beside": 1}', 'what can be sent is handed o
 SELECT results_eq('SELECT DISTINCT last_error, finished_at IS NOT NULL FROM postback.deliveries WHERE state = ''dead'' ORDER BY 1',
     $$ VALUES ('the URL became longer than 8192 bytes', true), ('there is no secret to sign with', true) $$, 'what cannot is dead, and says why');
 SELECT pg_temp.answer(200, :'t0') \g /dev/null
+INSERT INTO postback.deliveries (delivery_id, destination_id, conversion_id, bucket, event_seq, due_at, created_at)
+SELECT 'stray', destination_id, 'nothing', 0, 1, now(), now() FROM postback.destinations WHERE name = 'Beside';
+SELECT is(pg_temp.claimed(:'t0'), '{}', 'nor can what has no conversion');
+SELECT results_eq('SELECT state, last_error FROM postback.deliveries WHERE delivery_id = ''stray''', $$ VALUES ('dead', 'its conversion is gone') $$, 'which is dead too');
 
 -- Concurrency, turns, and the whole limit.
 DELETE FROM postback.destinations;

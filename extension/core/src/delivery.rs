@@ -7,6 +7,7 @@ use crate::url_template::{TemplateError, UrlTemplate};
 use crate::webhook_signature::{self, Message, Signing, SigningError};
 use serde_json::Value;
 use std::fmt;
+use url::Url;
 
 /// The longest URL that is sent, in bytes. Many servers refuse longer ones.
 pub const MAX_URL_LENGTH: usize = 8192;
@@ -26,7 +27,6 @@ pub const MACROS: &[&str] = &[
     "send_id",
     "subscriber_id",
     "status",
-    "raw_status",
     "event",
     "payout",
     "payout_delta",
@@ -120,6 +120,8 @@ pub fn prepare<'a>(
     value: impl Fn(&str) -> Option<&'a str>,
 ) -> Result<Request, Problem> {
     let url = UrlTemplate::parse(order.url_template, MACROS).map_err(Problem::Url)?.render(&value);
+    // As it goes over the wire, so that a receiver can verify what it sees: HTTP clients rewrite some characters.
+    let url = String::from(Url::parse(&url).map_err(|_| Problem::Url(TemplateError::BadHost))?);
     if url.len() > MAX_URL_LENGTH {
         return Err(Problem::LongUrl);
     }

@@ -41,8 +41,8 @@ BEGIN
             'transaction_id', c.transaction_id, 'network', (SELECT n.slug FROM postback.networks AS n WHERE n.network_id = c.network_id),
             'offer_id', c.offer_id::text, 'campaign_id', c.campaign_id::text, 'segment_id', c.segment_id::text,
             'variant_id', c.variant_id::text, 'send_id', c.send_id::text, 'subscriber_id', c.subscriber_id::text,
-            'status', e.status, 'raw_status', c.raw_status, 'event', c.event, 'payout', e.payout::text, 'payout_delta', e.payout_delta::text,
-            'currency', c.currency, 'clicked_at', to_char(c.clicked_at, iso), 'converted_at', to_char(c.converted_at, iso),
+            'status', e.status, 'event', c.event, 'payout', e.payout::text, 'payout_delta', e.payout_delta::text, 'currency', c.currency,
+            'clicked_at', to_char(c.clicked_at, iso), 'converted_at', to_char(c.converted_at, iso),
             'converted_at_unix', floor(extract(epoch FROM c.converted_at))::text, 'event_at', to_char(e.event_at, iso),
             'event_at_unix', floor(extract(epoch FROM e.event_at))::text)
         FROM postback.conversions AS c

@@ -84,7 +84,7 @@ BEGIN
     IF network IS NOT NULL THEN
         chosen_network := _postback.network_id(network);
     END IF;
-    IF NOT EXISTS (SELECT FROM postback.offers AS o WHERE o.offer_id = offer_id) AND offer_id IS NOT NULL THEN
+    IF offer_id IS NOT NULL AND NOT EXISTS (SELECT FROM postback.offers AS o WHERE o.offer_id = offer_id) THEN
         RAISE EXCEPTION 'offer "%" does not exist', offer_id USING ERRCODE = 'no_data_found',
             HINT = 'add_offer() makes one; without an offer the destination is told about all of them.';
     END IF;

@@ -39,6 +39,13 @@ fn templates_are_filled_in_and_the_id_is_always_sent() {
 }
 
 #[test]
+fn the_url_is_the_one_that_goes_over_the_wire() {
+    let order = Order { url_template: "HTTPS://EXAMPLE.com:443/a/../b?x='{click_id}'", ..ORDER };
+    let request = prepare(&order, "d1", 0, value).expect("a request");
+    assert_eq!(request.url, "https://example.com/b?x=%27a%2Fb%0D%0Ac%27");
+}
+
+#[test]
 fn signed_deliveries_carry_the_proof() {
     let secret = ["0123456789abcdef"];
     let request = prepare(&Order { signing: "hmac_sha256", secrets: &secret, ..ORDER }, "d1", 5, value);
