@@ -33,7 +33,9 @@ FROM debian:bookworm-slim AS proxy
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --no-create-home --shell /usr/sbin/nologin postback
+# A volume mounted there takes over the owner.
+RUN useradd --system --no-create-home --shell /usr/sbin/nologin postback \
+    && install -d -o postback -m 0700 /var/lib/postback/spool
 COPY --from=build /build/target/package/bin/postback-proxy /usr/local/bin/postback-proxy
 COPY docker/proxy_health.sh /usr/local/bin/proxy_health.sh
 USER postback

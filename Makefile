@@ -1,6 +1,6 @@
 # The commands of this project, one line each; the work is done by dev/ and tests/. `make help` lists them.
 
-.PHONY: help setup build run test bench lint docs sql package clean
+.PHONY: help setup build run test faults bench lint docs sql package clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -16,6 +16,9 @@ run: build ## a private database and the proxy, with a demo campaign to tap
 
 test: build ## everything that must hold; `tests/run STAGE...` runs a part
 	@tests/run
+
+faults: build ## kill, stop and freeze database and proxy under load, twenty times each
+	@POSTBACK_FAULT_SEEDS=20 tests/run faults
 
 bench: build ## load, compared with what the machine could do at best: target/bench/results.jsonl
 	@python3 -B tests/bench/run.py

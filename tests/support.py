@@ -111,25 +111,33 @@ class Proxy:
 
     opener = urllib.request.build_opener(NoRedirect)
 
-    def __init__(self, url, **settings):
-        self.listen = free_address()
-        self.admin_listen = free_address()
+    def __init__(self, url, addresses=None, **settings):
+        self.listen, self.admin_listen = addresses or (free_address(), free_address())
         self.base_url = f"http://{self.listen}"
         self.log_lines = []
         # Nothing of the developer's own POSTBACK_* may reach the proxy under test.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("POSTBACK_", "PG"))}
         environment.update(
-            POSTBACK_DATABASE_URL=url, POSTBACK_LISTEN=self.listen, POSTBACK_ADMIN_LISTEN=self.admin_listen
+            POSTBACK_DATABASE_URL=url,
+            POSTBACK_LISTEN=self.listen,
+            POSTBACK_ADMIN_LISTEN=self.admin_listen,
+            # The runner's cluster has fsync off, for speed.
+            POSTBACK_ALLOW_UNSAFE="on",
         )
         environment.update({f"POSTBACK_{name.upper()}": str(value) for name, value in settings.items()})
         self.log_path = pathlib.Path(os.environ["POSTBACK_TESTS_DIR"]) / f"proxy-{self.listen.replace(':', '-')}.log"
-        with open(self.log_path, "wb") as log:
+        with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([PROXY], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     @property
     def log(self):
         """Everything the proxy has logged so far."""
         return self.log_path.read_text(errors="replace")
+
+    def metric(self, name):
+        """The sum of all samples of a metric; its labels do not matter here."""
+        lines = self.admin("/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == f"postback_{name}")
 
     def wait_until_ready(self):
         def ready():

@@ -12,6 +12,7 @@ const STEPS: &[(&str, &str)] = &[
     ("tables/postbacks", include_str!("../../sql/tables/postbacks.sql")),
     ("tables/conversions", include_str!("../../sql/tables/conversions.sql")),
     ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),
+    ("tables/dead_letters", include_str!("../../sql/tables/dead_letters.sql")),
     ("presets/generic", include_str!("../../sql/presets/generic.sql")),
     ("presets/tune", include_str!("../../sql/presets/tune.sql")),
     ("presets/everflow", include_str!("../../sql/presets/everflow.sql")),

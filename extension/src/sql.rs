@@ -42,7 +42,12 @@ extension_sql_file!(
     name = "record_click",
     requires = ["record_foreign_clicks"]
 );
-extension_sql_file!("../../sql/functions/postbacks/signatures.sql", name = "signatures", requires = ["record_click"]);
+extension_sql_file!(
+    "../../sql/functions/clicks/replay_clicks.sql",
+    name = "replay_clicks",
+    requires = ["record_click"]
+);
+extension_sql_file!("../../sql/functions/postbacks/signatures.sql", name = "signatures", requires = ["replay_clicks"]);
 extension_sql_file!("../../sql/functions/postbacks/authenticate.sql", name = "authenticate", requires = ["signatures"]);
 extension_sql_file!(
     "../../sql/functions/postbacks/read_message.sql",
@@ -122,6 +127,12 @@ extension_sql_file!(
     requires = ["finish_deliveries"]
 );
 extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["enable_destination"]);
-extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["maintain"]);
+extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
+extension_sql_file!(
+    "../../sql/functions/operate/keep_dead_letter.sql",
+    name = "keep_dead_letter",
+    requires = ["routes"]
+);
+extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["keep_dead_letter"]);
 extension_sql_file!("../../sql/functions/operate/grant_role.sql", name = "grant_role", requires = ["install"]);
 extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);

@@ -4,7 +4,7 @@ use crate::error::raise;
 use pgrx::JsonB;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::ERRCODE_CHECK_VIOLATION;
 use pgrx::prelude::*;
-use postback_core::url_template::UrlTemplate;
+use postback_core::url_template::{Ids, UrlTemplate};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -36,28 +36,8 @@ fn render_url(
     send_id: Option<i64>,
     subs: Option<JsonB>,
 ) -> Option<String> {
-    let template = parsed(url_template?);
-    let click_id = click_id?;
-    let number = |value: Option<i64>| value.map(|value| value.to_string());
-    let mut numbers: Vec<(&str, String)> = Vec::new();
-    for name in template.macros() {
-        let value = match name {
-            "campaign_id" => number(campaign_id),
-            "segment_id" => number(segment_id),
-            "variant_id" => number(variant_id),
-            "offer_id" => number(offer_id),
-            "send_id" => number(send_id),
-            _ => None,
-        };
-        numbers.extend(value.map(|value| (name, value)));
-    }
-    Some(template.render(|name| match name {
-        "click_id" => Some(click_id),
-        _ if name.starts_with("sub") => {
-            subs.as_ref().and_then(|subs| subs.0.get(name)).and_then(|value| value.as_str())
-        }
-        _ => numbers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
-    }))
+    let ids = Ids { campaign_id, segment_id, variant_id, offer_id, send_id };
+    Some(parsed(url_template?).render_offer(click_id?, &ids, subs.as_ref().map(|subs| &subs.0)))
 }
 
 fn parsed(text: &str) -> Rc<UrlTemplate> {

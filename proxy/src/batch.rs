@@ -2,17 +2,19 @@
 //!
 //! No timer decides when a batch is full. Alone, a request goes out at once; while the calls are busy the next batch
 //! grows by itself. An answer leaves after the call returned, that is after COMMIT. A request that was taken in is
-//! recorded even when its client has hung up. Not for: what a call is, see `database.rs`.
+//! recorded even when its client has hung up. What the database does not take in time is set aside, where there is an
+//! aside. Not for: what a call is, see `database.rs`; what becomes of requests aside, see `offline.rs`.
 
 use crate::error::Failure;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// How often a batch may collide with rows that exist before it is cut in halves like any other refused one.
-const DUPLICATE_TRIES: u32 = 3;
+pub const DUPLICATE_TRIES: u32 = 3;
 
 /// How many turns the runtime gets while a batch is still growing.
 const MAX_TURNS: u32 = 4;
@@ -25,6 +27,44 @@ pub struct Job<Q, A> {
     pub request: Q,
     deadline: Instant,
     reply: oneshot::Sender<A>,
+}
+
+impl<Q, A> Job<Q, A> {
+    /// A job whose answer nobody waits for.
+    pub fn unheard(request: Q) -> Self {
+        Job { request, deadline: Instant::now(), reply: oneshot::channel().0 }
+    }
+
+    /// Fails when the client has hung up; the request is recorded all the same.
+    pub fn answer(self, answer: A) {
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// Where requests go that the database does not take in time.
+pub trait Aside<Q, A>: Send + Sync + 'static {
+    /// Whether all go there at once, because the database is known to be away.
+    fn is_first(&self) -> bool;
+
+    /// Says that the database is away.
+    fn call_failed(&self);
+
+    /// Says that the database took live requests.
+    fn call_succeeded(&self);
+
+    /// Keeps the requests and answers them.
+    fn keep(&self, jobs: Vec<Job<Q, A>>) -> impl Future<Output = ()> + Send;
+}
+
+/// How much, and how long.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub batch: usize,
+    pub queue: usize,
+    /// How long a request waits for the database before it is set aside.
+    pub patience: Duration,
+    /// How long a client waits for its answer.
+    pub deadline: Duration,
 }
 
 /// What a worker does with a batch; each worker owns one.
@@ -48,17 +88,25 @@ type QueueOf<C> = Queue<<C as Call>::Request, <C as Call>::Answer>;
 /// The entrance.
 pub struct Queue<Q, A> {
     sender: mpsc::Sender<Job<Q, A>>,
+    /// For what the queue has no room for.
+    overflow: Option<mpsc::Sender<Job<Q, A>>>,
+    patience: Duration,
     deadline: Duration,
 }
 
 impl<Q: Send, A: Send> Queue<Q, A> {
-    /// Waits for the answer; `None` when the queue is full, the deadline passed or the database would not.
+    /// Waits for the answer; `None` when there is no room, the deadline passed or the database would not.
     ///
     /// Taken in before the first await: whoever stops waiting does not take the request back.
     pub fn ask(&self, request: Q) -> impl Future<Output = Option<A>> + Send + use<Q, A> {
-        let deadline = Instant::now() + self.deadline;
+        let now = Instant::now();
         let (reply, answer) = oneshot::channel();
-        let queued = self.sender.try_send(Job { request, deadline, reply }).is_ok();
+        let job = Job { request, deadline: now + self.patience, reply };
+        let queued = match (self.sender.try_send(job), &self.overflow) {
+            (Err(TrySendError::Full(job)), Some(overflow)) => overflow.try_send(job).is_ok(),
+            (sent, _) => sent.is_ok(),
+        };
+        let deadline = now + self.deadline;
         async move { if queued { timeout_at(deadline, answer).await.ok()?.ok() } else { None } }
     }
 
@@ -69,25 +117,48 @@ impl<Q: Send, A: Send> Queue<Q, A> {
 }
 
 /// Makes a queue and one worker per call; the workers end when the queue is dropped and empty.
-pub fn start<C: Call>(
+pub fn start<C: Call, S: Aside<C::Request, C::Answer>>(
     calls: Vec<C>,
-    batch_limit: usize,
-    queue_limit: usize,
-    deadline: Duration,
+    aside: Option<Arc<S>>,
+    limits: Limits,
 ) -> (QueueOf<C>, Vec<JoinHandle<()>>) {
-    let (sender, receiver) = mpsc::channel(queue_limit);
+    let (sender, receiver) = mpsc::channel(limits.queue);
     let receiver = Arc::new(Mutex::new(receiver));
-    let workers = calls.into_iter().map(|call| tokio::spawn(work(call, Arc::clone(&receiver), batch_limit))).collect();
-    (Queue { sender, deadline }, workers)
+    let mut workers: Vec<_> = calls
+        .into_iter()
+        .map(|call| tokio::spawn(work(call, aside.clone(), Arc::clone(&receiver), limits.batch)))
+        .collect();
+    let overflow = aside.map(|aside| {
+        let (sender, receiver) = mpsc::channel(limits.queue);
+        workers.push(tokio::spawn(relieve(aside, receiver, limits.batch)));
+        sender
+    });
+    (Queue { sender, overflow, patience: limits.patience, deadline: limits.deadline }, workers)
 }
 
-async fn work<C: Call>(mut call: C, receiver: Arc<Mutex<mpsc::Receiver<JobOf<C>>>>, batch_limit: usize) {
+async fn work<C: Call, S: Aside<C::Request, C::Answer>>(
+    mut call: C,
+    aside: Option<Arc<S>>,
+    receiver: Arc<Mutex<mpsc::Receiver<JobOf<C>>>>,
+    batch_limit: usize,
+) {
     loop {
         let mut jobs = Vec::with_capacity(batch_limit);
         if !take(&mut *receiver.lock().await, &mut jobs, batch_limit).await {
             return;
         }
-        settle(&mut call, jobs).await;
+        match &aside {
+            Some(aside) if aside.is_first() => aside.keep(jobs).await,
+            aside => settle(&mut call, aside.as_deref(), jobs).await,
+        }
+    }
+}
+
+/// Sets aside what the queue had no room for.
+async fn relieve<Q, A, S: Aside<Q, A>>(aside: Arc<S>, mut receiver: mpsc::Receiver<Job<Q, A>>, batch_limit: usize) {
+    let mut jobs = Vec::with_capacity(batch_limit);
+    while receiver.recv_many(&mut jobs, batch_limit).await > 0 {
+        aside.keep(std::mem::take(&mut jobs)).await;
     }
 }
 
@@ -121,18 +192,26 @@ struct Piece<Q, A> {
     duplicates: u32,
 }
 
-/// Calls until every job is answered, refused on its own, or past its deadline.
-async fn settle<C: Call>(call: &mut C, jobs: Vec<JobOf<C>>) {
+/// Calls until every job is answered, refused on its own, or past its deadline; the latter two are set aside.
+async fn settle<C: Call, S: Aside<C::Request, C::Answer>>(call: &mut C, aside: Option<&S>, jobs: Vec<JobOf<C>>) {
     let mut pieces = vec![Piece { jobs, replay: false, duplicates: 0 }];
     let mut pause = FIRST_PAUSE;
+    let mut has_failed = false;
     while let Some(mut piece) = pieces.pop() {
         let now = Instant::now();
-        piece.jobs.retain(|job| job.deadline > now);
+        if piece.jobs.iter().any(|job| job.deadline <= now) {
+            let (overdue, rest) = piece.jobs.into_iter().partition(|job| job.deadline <= now);
+            piece.jobs = rest;
+            set_aside(aside, overdue, has_failed).await;
+        }
         if piece.jobs.is_empty() {
             continue;
         }
         let failure = match call.call(&piece.jobs, piece.replay).await {
             Ok(answers) => {
+                if let Some(aside) = aside {
+                    aside.call_succeeded();
+                }
                 deliver(piece.jobs, answers);
                 continue;
             }
@@ -144,8 +223,17 @@ async fn settle<C: Call>(call: &mut C, jobs: Vec<JobOf<C>>) {
                 piece.replay = true;
                 pieces.push(piece);
             }
-            Failure::Duplicate | Failure::Refused(_) => split(piece, &failure, &mut pieces),
+            Failure::Unreachable if aside.is_some() => set_aside(aside, piece.jobs, true).await,
+            Failure::Refused(_) if aside.is_some() && !failure.blames_the_data() => {
+                set_aside(aside, piece.jobs, true).await;
+            }
+            Failure::Duplicate | Failure::Refused(_) => {
+                if let Some(refused) = split(piece, &failure, &mut pieces) {
+                    set_aside(aside, vec![refused], false).await;
+                }
+            }
             Failure::Lost | Failure::Busy(_) | Failure::Unreachable => {
+                has_failed = true;
                 piece.replay |= failure == Failure::Lost;
                 pieces.push(piece);
                 sleep(jittered(pause)).await;
@@ -155,160 +243,40 @@ async fn settle<C: Call>(call: &mut C, jobs: Vec<JobOf<C>>) {
     }
 }
 
+/// Without an aside the jobs are dropped, which answers "not recorded".
+async fn set_aside<Q, A, S: Aside<Q, A>>(aside: Option<&S>, jobs: Vec<Job<Q, A>>, has_failed: bool) {
+    if let Some(aside) = aside {
+        if has_failed {
+            aside.call_failed();
+        }
+        aside.keep(jobs).await;
+    }
+}
+
 fn deliver<Q, A>(jobs: Vec<Job<Q, A>>, answers: Vec<Option<A>>) {
     for (job, answer) in jobs.into_iter().zip(answers) {
         if let Some(answer) = answer {
-            // Fails when the client has hung up; the request is recorded all the same.
-            let _ = job.reply.send(answer);
+            job.answer(answer);
         }
     }
 }
 
-/// Cuts a refused piece in halves, so that one poison request cannot fail its neighbours; alone, it is given up.
-fn split<Q, A>(mut piece: Piece<Q, A>, failure: &Failure, pieces: &mut Vec<Piece<Q, A>>) {
+/// Cuts a refused piece in halves, so that one poison request cannot fail its neighbours; alone, it is given back.
+fn split<Q, A>(mut piece: Piece<Q, A>, failure: &Failure, pieces: &mut Vec<Piece<Q, A>>) -> Option<Job<Q, A>> {
     if piece.jobs.len() == 1 {
-        tracing::error!(sqlstate = failure.label(), "the database refused a request; it was answered 503");
-        return;
+        tracing::error!(sqlstate = failure.label(), "the database refuses a request");
+        return piece.jobs.pop();
     }
     let tail = piece.jobs.split_off(piece.jobs.len() / 2);
     pieces.push(Piece { jobs: tail, replay: piece.replay, duplicates: 0 });
     pieces.push(Piece { duplicates: 0, ..piece });
+    None
 }
 
 /// Between half of a pause and all of it, so that several proxies do not knock in step.
-fn jittered(pause: Duration) -> Duration {
+pub fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.5..=1.0))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Mutex as StdMutex;
-    use tokio_postgres::error::SqlState;
-
-    type Asked = Arc<StdMutex<Vec<(Vec<u32>, bool)>>>;
-    type Script = Box<dyn FnMut(&[u32], bool) -> Result<(), Failure> + Send>;
-
-    /// Answers each number with its double, unless the script objects; keeps what it was asked.
-    struct Doubling {
-        script: Script,
-        asked: Asked,
-    }
-
-    impl Call for Doubling {
-        type Request = u32;
-        type Answer = u32;
-
-        async fn call(&mut self, jobs: &[Job<u32, u32>], replay: bool) -> Result<Vec<Option<u32>>, Failure> {
-            let numbers: Vec<u32> = jobs.iter().map(|job| job.request).collect();
-            self.asked.lock().unwrap().push((numbers.clone(), replay));
-            (self.script)(&numbers, replay)?;
-            Ok(numbers.iter().map(|number| Some(number * 2)).collect())
-        }
-    }
-
-    /// Puts the numbers into the queue before the worker can run, and waits for all answers.
-    async fn ask_all(
-        numbers: &[u32],
-        deadline: Duration,
-        script: impl FnMut(&[u32], bool) -> Result<(), Failure> + Send + 'static,
-    ) -> (Vec<Option<u32>>, Vec<(Vec<u32>, bool)>) {
-        let asked: Asked = Arc::default();
-        let call = Doubling { script: Box::new(script), asked: Arc::clone(&asked) };
-        let (queue, _workers) = start(vec![call], 4, 8, deadline);
-        let waiting: Vec<_> = numbers.iter().map(|&number| queue.ask(number)).collect();
-        let mut answers = Vec::new();
-        for answer in waiting {
-            answers.push(answer.await);
-        }
-        let asked = asked.lock().unwrap().clone();
-        (answers, asked)
-    }
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    fn refused() -> Failure {
-        Failure::Refused(SqlState::INVALID_TEXT_REPRESENTATION)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn all_that_waits_goes_out_together_up_to_the_limit() {
-        let (answers, asked) = ask_all(&[1, 2, 3, 4, 5], LONG, |_, _| Ok(())).await;
-        assert_eq!(answers, [Some(2), Some(4), Some(6), Some(8), Some(10)]);
-        assert_eq!(asked, [(vec![1, 2, 3, 4], false), (vec![5], false)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn full_queue_refuses_at_once() {
-        let (answers, _) = ask_all(&[1, 2, 3, 4, 5, 6, 7, 8, 9], LONG, |_, _| Ok(())).await;
-        assert_eq!(answers[7], Some(16));
-        assert_eq!(answers[8], None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn poison_request_fails_alone() {
-        let poison = |numbers: &[u32], _| {
-            if numbers.contains(&3) { Err(refused()) } else { Ok(()) }
-        };
-        let (answers, asked) = ask_all(&[1, 2, 3, 4], LONG, poison).await;
-        assert_eq!(answers, [Some(2), Some(4), None, Some(8)]);
-        assert_eq!(asked.len(), 5);
-        assert!(asked.iter().all(|(_, replay)| !replay));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn lost_connection_is_replayed() {
-        let mut tries = 0;
-        let flaky = move |_: &[u32], _| {
-            tries += 1;
-            if tries < 3 { Err(Failure::Lost) } else { Ok(()) }
-        };
-        let (answers, asked) = ask_all(&[1, 2], LONG, flaky).await;
-        assert_eq!(answers, [Some(2), Some(4)]);
-        assert_eq!(asked, [(vec![1, 2], false), (vec![1, 2], true), (vec![1, 2], true)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn busy_database_is_asked_again_without_replay() {
-        let mut tries = 0;
-        let busy = move |_: &[u32], _| {
-            tries += 1;
-            if tries == 1 { Err(Failure::Busy(SqlState::T_R_DEADLOCK_DETECTED)) } else { Ok(()) }
-        };
-        let (answers, asked) = ask_all(&[1], LONG, busy).await;
-        assert_eq!(answers, [Some(2)]);
-        assert_eq!(asked, [(vec![1], false), (vec![1], false)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn known_ids_switch_the_batch_to_replay() {
-        let known = |_: &[u32], replay| {
-            if replay { Ok(()) } else { Err(Failure::Duplicate) }
-        };
-        let (answers, asked) = ask_all(&[1, 2], LONG, known).await;
-        assert_eq!(answers, [Some(2), Some(4)]);
-        assert_eq!(asked, [(vec![1, 2], false), (vec![1, 2], true)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn deadline_ends_the_retries() {
-        let started = Instant::now();
-        let (answers, asked) = ask_all(&[1, 2], Duration::from_secs(5), |_, _| Err(Failure::Unreachable)).await;
-        assert_eq!(answers, [None, None]);
-        assert_eq!(started.elapsed().as_secs(), 5);
-        assert!(asked.len() > 5 && asked.len() < 30, "{}", asked.len());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn client_that_hangs_up_is_recorded_all_the_same() {
-        let asked: Asked = Arc::default();
-        let call = Doubling { script: Box::new(|_, _| Ok(())), asked: Arc::clone(&asked) };
-        let (queue, workers) = start(vec![call], 4, 8, LONG);
-        drop(queue.ask(7));
-        drop(queue);
-        for worker in workers {
-            worker.await.unwrap();
-        }
-        assert_eq!(*asked.lock().unwrap(), [(vec![7], false)]);
-    }
-}
+mod tests;

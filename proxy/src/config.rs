@@ -34,6 +34,10 @@ It is configured by environment variables:
   POSTBACK_REQUEST_DEADLINE_MS   after so long a request is answered 503 [10000]
   POSTBACK_DELIVERIES            on or off: whether outbound postbacks are sent from here [on]
   POSTBACK_MAX_DELIVERIES        outbound postbacks under way at once [256]
+  POSTBACK_SPOOL                 directory for what the database does not take in time [none: such requests get 503]
+  POSTBACK_SPOOL_MAX_BYTES       requests in the spool, at most so many bytes [1073741824]
+  POSTBACK_SPOOL_AFTER_MS        after so long without the database a request is spooled [1000]
+  POSTBACK_ALLOW_UNSAFE          on: run although the database has fsync or synchronous_commit off [off]
   POSTBACK_DRAIN_SECONDS         time for open requests and deliveries after SIGTERM [20]
   POSTBACK_PAGE_FILE             HTML file for / [a built-in page]
   POSTBACK_BRAND                 name on the built-in page [Short links]
@@ -58,6 +62,10 @@ pub struct Config {
     pub batch_limit: usize,
     pub queue_limit: usize,
     pub request_deadline: Duration,
+    pub spool: Option<PathBuf>,
+    pub spool_max_bytes: u64,
+    pub spool_after: Duration,
+    pub allow_unsafe: bool,
     pub drain: Duration,
     /// How many outbound postbacks may be under way; none at all where they are sent from elsewhere.
     pub max_deliveries: Option<usize>,
@@ -102,6 +110,10 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
         batch_limit: reader.number("POSTBACK_BATCH_LIMIT", 256, 1, 10_000) as usize,
         queue_limit: reader.number("POSTBACK_QUEUE_LIMIT", 8192, 1, 1_000_000) as usize,
         request_deadline: Duration::from_millis(reader.number("POSTBACK_REQUEST_DEADLINE_MS", 10_000, 100, 600_000)),
+        spool: reader.take("POSTBACK_SPOOL").map(PathBuf::from),
+        spool_max_bytes: reader.number("POSTBACK_SPOOL_MAX_BYTES", 1 << 30, 1 << 20, 1 << 44),
+        spool_after: Duration::from_millis(reader.number("POSTBACK_SPOOL_AFTER_MS", 1000, 50, 60_000)),
+        allow_unsafe: reader.switch("POSTBACK_ALLOW_UNSAFE"),
         drain: Duration::from_secs(reader.number("POSTBACK_DRAIN_SECONDS", 20, 0, 3600)),
         max_deliveries: reader.max_deliveries(),
         page_file,
@@ -181,6 +193,17 @@ impl Reader {
             None | Some("on") => Some(most),
             Some("off") => None,
             Some(other) => self.problem(format!("POSTBACK_DELIVERIES \"{other}\" is not one of on, off")),
+        }
+    }
+
+    fn switch(&mut self, name: &str) -> bool {
+        match self.take(name).as_deref() {
+            None | Some("off") => false,
+            Some("on") => true,
+            Some(other) => {
+                self.problems.push(format!("{name} \"{other}\" is neither on nor off"));
+                false
+            }
         }
     }
 

@@ -7,20 +7,23 @@
 pub mod deliveries;
 
 use crate::batch::{Call, Job};
+use crate::directory::RouteRow;
 use crate::error::Failure;
 use crate::metrics::{CallKind, Metrics};
 use crate::postback::{Postback, PostbackAnswer};
-use crate::redirect::{Tap, TapAnswer};
+use crate::redirect::{Tap, TapAnswer, header_of};
+use crate::spool_record::{self, Record};
 use deadpool_postgres::{
     BuildError, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use hyper::header::HeaderValue;
 use hyper::{StatusCode, body::Bytes};
+use postback_core::url_template::Ids;
 use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
@@ -32,11 +35,24 @@ const RECORD_CLICKS: &str = "\
         methods => $5::text[], purposes => $6::text[], campaign_ids => $7::bigint[], offer_ids => $8::bigint[],
         subs => $9::jsonb[], replay => $10::boolean)";
 
+const REPLAY_CLICKS: &str = "\
+    SELECT ordinal, location, visitor::text FROM postback.replay_clicks(
+        codes => $1::text[], click_ids => $2::text[], ip_addresses => $3::inet[], user_agents => $4::text[],
+        methods => $5::text[], purposes => $6::text[], campaign_ids => $7::bigint[], offer_ids => $8::bigint[],
+        subs => $9::jsonb[], clicked_ats => $10::timestamptz[])";
+
 const RECEIVE_POSTBACKS: &str = "\
     SELECT ordinal, verdict::text, http_status, content_type, body FROM postback.receive_postbacks(
         postback_ids => $1::text[], networks => $2::text[], tokens => $3::text[], methods => $4::text[],
         paths => $5::text[], queries => $6::bytea[], bodies => $7::bytea[], content_types => $8::text[],
         source_ips => $9::inet[], replay => $10::boolean)";
+
+const ROUTES: &str = "\
+    SELECT kind, id, name, content, content_type, campaign_id, segment_id, variant_id, offer_id
+    FROM postback.routes(after_send_id => $1)";
+
+const KEEP_DEAD_LETTER: &str = "\
+    SELECT postback.keep_dead_letter(kind => $1, request_id => $2, requested_at => $3, request => $4, record => $5, failure => $6)";
 
 /// Read when a connection is made. JIT costs more than it gives on statements this short.
 const ON_CONNECT: &str = "SET statement_timeout = '5s'; SET jit = off";
@@ -44,12 +60,12 @@ const ON_CONNECT: &str = "SET statement_timeout = '5s'; SET jit = off";
 const MAINTAIN: &str = "SET statement_timeout = '55s'; SELECT postback.maintain()";
 
 /// Longer than the statement timeout: past it, the network or the server is gone.
-const CALL_DEADLINE: Duration = Duration::from_secs(7);
+pub const CALL_DEADLINE: Duration = Duration::from_secs(7);
 
 const MAINTENANCE_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Connections beside those of the workers: upkeep, maintenance, the readiness probe.
-const OTHER_CONNECTIONS: usize = 3;
+/// Connections beside those of the workers: upkeep, maintenance, the readiness probe, the routes, three of the drain.
+const OTHER_CONNECTIONS: usize = 7;
 
 /// The way to the database.
 pub struct Database {
@@ -118,6 +134,46 @@ impl Database {
         row.try_get(0).map_err(|error| described(&error))
     }
 
+    /// The setting with which the database would forget what it has committed, if it has one.
+    pub async fn unsafe_setting(&self) -> Result<Option<&'static str>, String> {
+        let row = self.ask("SELECT current_setting('fsync'), current_setting('synchronous_commit')").await?;
+        let is_off =
+            |column| row.try_get::<_, &str>(column).map(|value| value == "off").map_err(|error| described(&error));
+        Ok(match (is_off(0)?, is_off(1)?) {
+            (true, _) => Some("fsync"),
+            (_, true) => Some("synchronous_commit"),
+            _ => None,
+        })
+    }
+
+    /// What is needed to answer without the database; only the sends above this one, or all with 0.
+    pub async fn routes(&self, after_send_id: i64) -> Result<Vec<RouteRow>, String> {
+        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
+        let rows = match timeout(CALL_DEADLINE, connection.query(ROUTES, &[&after_send_id])).await {
+            Ok(rows) => rows.map_err(|error| described(&error))?,
+            Err(_) => {
+                drop(Object::take(connection));
+                return Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()));
+            }
+        };
+        rows.iter().map(|row| route_row(row).map_err(|error| described(&error))).collect()
+    }
+
+    /// Hands over a spooled request that the database refuses otherwise.
+    pub async fn keep_dead_letter(&self, record: &Record, bytes: &[u8], failure: &Failure) -> Result<(), Failure> {
+        let connection = self.connection().await?;
+        let requested_at = UNIX_EPOCH + Duration::from_millis(spool_record::time_of(bytes));
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&record.kind(), &record.id(), &requested_at, &record.described(), &bytes, &failure.label()];
+        match timeout(CALL_DEADLINE, connection.query_one(KEEP_DEAD_LETTER, &parameters)).await {
+            Ok(result) => result.map(drop).map_err(|error| Failure::of(&error)),
+            Err(_) => {
+                drop(Object::take(connection));
+                Err(Failure::Lost)
+            }
+        }
+    }
+
     /// Whether the database answers at all.
     pub async fn ping(&self) -> Result<(), String> {
         self.ask("SELECT 1").await.map(drop)
@@ -162,15 +218,34 @@ fn described(error: &tokio_postgres::Error) -> String {
     }
 }
 
+fn route_row(row: &Row) -> Result<RouteRow, tokio_postgres::Error> {
+    Ok(RouteRow {
+        kind: row.try_get(0)?,
+        id: row.try_get(1)?,
+        name: row.try_get(2)?,
+        content: row.try_get(3)?,
+        content_type: row.try_get(4)?,
+        ids: Ids {
+            campaign_id: row.try_get(5)?,
+            segment_id: row.try_get(6)?,
+            variant_id: row.try_get(7)?,
+            offer_id: row.try_get(8)?,
+            send_id: None,
+        },
+    })
+}
+
 /// A worker's connection.
 struct Lane {
     database: Arc<Database>,
+    /// Past it, a call is given up and the connection with it.
+    deadline: Duration,
     open: Option<Object>,
 }
 
 impl Lane {
-    fn new(database: Arc<Database>) -> Self {
-        Lane { database, open: None }
+    fn new(database: Arc<Database>, patience: Duration) -> Self {
+        Lane { database, deadline: patience.min(CALL_DEADLINE), open: None }
     }
 
     /// Runs the statement; a broken connection is left behind, and the next call takes another. Counted as a batch of
@@ -183,7 +258,7 @@ impl Lane {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Failure> {
         let started = Instant::now();
-        let result = match timeout(CALL_DEADLINE, self.query(sql, parameters)).await {
+        let result = match timeout(self.deadline, self.query(sql, parameters)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Lost),
         };
@@ -220,11 +295,20 @@ impl Lane {
 }
 
 /// Records taps.
-pub struct RecordClicks(Lane);
+pub struct RecordClicks {
+    lane: Lane,
+    /// Whether the times of the taps are told, because their ids may not tell them.
+    tells_times: bool,
+}
 
 impl RecordClicks {
-    pub fn new(database: Arc<Database>) -> Self {
-        RecordClicks(Lane::new(database))
+    pub fn new(database: Arc<Database>, patience: Duration) -> Self {
+        RecordClicks { lane: Lane::new(database, patience), tells_times: false }
+    }
+
+    /// For spooled taps of links minted elsewhere.
+    pub fn replaying(database: Arc<Database>, patience: Duration) -> Self {
+        RecordClicks { lane: Lane::new(database, patience), tells_times: true }
     }
 }
 
@@ -242,6 +326,7 @@ impl Call for RecordClicks {
         let campaign_ids = sparse_column(jobs, |tap| tap.campaign().map(|campaign| campaign.campaign_id));
         let offer_ids = sparse_column(jobs, |tap| tap.campaign()?.offer_id);
         let subs = sparse_column(jobs, |tap| tap.campaign()?.subs.as_ref());
+        let times = self.tells_times.then(|| column(jobs, Tap::at));
         let parameters: [&(dyn ToSql + Sync); 10] = [
             &codes,
             &click_ids,
@@ -252,14 +337,15 @@ impl Call for RecordClicks {
             &campaign_ids,
             &offer_ids,
             &subs,
-            &replay,
+            times.as_ref().map_or(&replay as &(dyn ToSql + Sync), |times| times),
         ];
-        let rows = self.0.rows(CallKind::Clicks, RECORD_CLICKS, Some(jobs.len()), &parameters).await?;
-        let metrics = &self.0.database.metrics;
+        let sql = if self.tells_times { REPLAY_CLICKS } else { RECORD_CLICKS };
+        let rows = self.lane.rows(CallKind::Clicks, sql, Some(jobs.len()), &parameters).await?;
+        let metrics = &self.lane.database.metrics;
         in_order(jobs.len(), &rows, |row| {
             let answer = match row.try_get::<_, Option<&str>>(1)? {
                 None => Some(TapAnswer::NotFound),
-                Some(location) => location_header(location).map(TapAnswer::Redirect),
+                Some(location) => header_of(location).map(TapAnswer::Redirect),
             };
             if let Some(visitor) = row.try_get(2)? {
                 metrics.count_visitor(visitor);
@@ -269,21 +355,12 @@ impl Call for RecordClicks {
     }
 }
 
-/// Templates are checked when they are saved, so a location that is no header is a fault of ours.
-fn location_header(location: &str) -> Option<HeaderValue> {
-    let header = HeaderValue::from_str(location).ok();
-    if header.is_none() {
-        tracing::error!("the database gave a location that is not a legal header; the tap was recorded, answered 503");
-    }
-    header
-}
-
 /// Stores postbacks.
 pub struct ReceivePostbacks(Lane);
 
 impl ReceivePostbacks {
-    pub fn new(database: Arc<Database>) -> Self {
-        ReceivePostbacks(Lane::new(database))
+    pub fn new(database: Arc<Database>, patience: Duration) -> Self {
+        ReceivePostbacks(Lane::new(database, patience))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The one place that knows SQLSTATEs. The HTTP side is a single line of this table: a request that could not be
 //! recorded is answered 503 with Retry-After, whatever the reason. Nothing a client sends makes any other 5xx.
 
+use crate::spool::OpenError;
 use deadpool_postgres::BuildError;
 use std::error::Error;
 use std::fmt;
@@ -41,8 +42,19 @@ impl Failure {
             // 25006: the server has become a read-only standby; the next connection looks for the primary.
             (_, "08") | ("25006", _) => Failure::Lost,
             (code, "57") if code.starts_with("57P") => Failure::Lost,
-            (_, "53") | ("40001" | "40P01" | "55P03", _) => Failure::Busy(state.clone()),
+            // 57014: it took longer than statement_timeout.
+            (_, "53") | ("40001" | "40P01" | "55P03" | "57014", _) => Failure::Busy(state.clone()),
             _ => Failure::Refused(state.clone()),
+        }
+    }
+
+    /// Whether the request is to blame: with other data the same call would have worked. A function that is missing or may
+    /// not be called is nobody's data; an internal error is, when it comes with one request and not with its neighbours.
+    pub fn blames_the_data(&self) -> bool {
+        match self {
+            Failure::Duplicate => true,
+            Failure::Refused(state) => matches!(&state.code()[..2], "21" | "22" | "23" | "54" | "P0" | "PB" | "XX"),
+            Failure::Unreachable | Failure::Lost | Failure::Busy(_) => false,
         }
     }
 
@@ -82,6 +94,10 @@ pub enum RunError {
     Tls(rustls::Error),
     /// The database has the extension in a version whose functions may differ.
     Version { installed: String },
+    /// A setting of the database lets it forget what it has committed.
+    Unsafe { setting: &'static str },
+    /// The spool cannot be used.
+    Spool(OpenError),
 }
 
 impl fmt::Display for RunError {
@@ -96,6 +112,12 @@ impl fmt::Display for RunError {
             RunError::Tls(error) => {
                 write!(formatter, "the TLS of deliveries cannot be set up: {error}")
             }
+            RunError::Unsafe { setting } => write!(
+                formatter,
+                "the database has {setting}=off: a crash would lose what was answered; switch it on, \
+                 or set POSTBACK_ALLOW_UNSAFE=on where losing clicks does not matter"
+            ),
+            RunError::Spool(error) => error.fmt(formatter),
             RunError::Version { installed } => write!(
                 formatter,
                 "the extension is version \"{installed}\", the proxy \"{}\"; install the same minor version of both",
@@ -118,14 +140,25 @@ mod tests {
         assert_eq!(of("57P01"), Failure::Lost);
         assert_eq!(of("25006"), Failure::Lost);
         assert_eq!(of("23505"), Failure::Duplicate);
-        for code in ["40001", "40P01", "55P03", "53300", "53100"] {
+        for code in ["40001", "40P01", "55P03", "57014", "53300", "53100"] {
             assert_eq!(of(code), Failure::Busy(SqlState::from_code(code)));
         }
-        for code in ["57014", "22P02", "42883", "XX000", "P0001"] {
+        for code in ["22P02", "42883", "XX000", "P0001"] {
             assert_eq!(of(code), Failure::Refused(SqlState::from_code(code)));
         }
         for (code, is_about_the_data) in [("57014", false), ("22P02", true), ("23505", true), ("08006", false)] {
             assert_eq!(of(code).is_about_the_data(), is_about_the_data, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_trouble_with_the_data_makes_a_dead_letter() {
+        let blames = |code: &str| Failure::of_state(&SqlState::from_code(code)).blames_the_data();
+        for code in ["22P02", "23514", "23505", "P0001", "PB201", "XX000"] {
+            assert!(blames(code), "{code}");
+        }
+        for code in ["42883", "42501", "3F000", "53100", "57014", "40P01", "08006", "25006"] {
+            assert!(!blames(code), "{code}");
         }
     }
 }

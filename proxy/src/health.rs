@@ -4,6 +4,7 @@
 use crate::answer::{self, Answer};
 use crate::database::Database;
 use crate::metrics::Metrics;
+use crate::offline::Offline;
 use crate::redirect::KnownKey;
 use crate::routes::{Backend, Routes};
 use crate::server::{Handler, Phase};
@@ -18,10 +19,13 @@ use tokio::time::timeout;
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 
+const SPOOLING: &str = "spooling: the database does not take requests\n";
+
 /// What the probes look at.
 pub struct Health {
     pub database: Option<Arc<Database>>,
     pub key: Arc<KnownKey>,
+    pub offline: Option<Arc<Offline>>,
     pub metrics: Arc<Metrics>,
     pub routes: Arc<Routes>,
     pub phase: watch::Receiver<Phase>,
@@ -39,7 +43,7 @@ impl Handler for Health {
         match path {
             "/healthz" => answer::plain(StatusCode::OK, "ok\n"),
             "/readyz" => match self.readiness().await {
-                Ok(()) => answer::plain(StatusCode::OK, "ok\n"),
+                Ok(word) => answer::plain(StatusCode::OK, word),
                 Err(reason) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, reason),
             },
             _ => self.metrics(),
@@ -48,18 +52,25 @@ impl Handler for Health {
 }
 
 impl Health {
-    async fn readiness(&self) -> Result<(), &'static str> {
+    /// A proxy that can spool is ready: taking it out of service would lose what it can keep.
+    async fn readiness(&self) -> Result<&'static str, &'static str> {
         if *self.phase.borrow() != Phase::Running {
             return Err("shutting down\n");
         }
         let Some(database) = &self.database else {
-            return Ok(());
+            return Ok("ok\n");
         };
         if !self.key.is_known() {
             return Err("the key of the short codes is not known yet\n");
         }
+        let is_spooling = self.offline.as_ref().is_some_and(|offline| offline.database_is_away());
+        let can_spool = self.offline.as_ref().is_some_and(|offline| offline.can_stand_in());
+        if is_spooling && can_spool {
+            return Ok(SPOOLING);
+        }
         match timeout(PROBE_DEADLINE, database.ping()).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => Ok("ok\n"),
+            _ if can_spool => Ok(SPOOLING),
             Ok(Err(_)) => Err("the database refuses\n"),
             Err(_) => Err("the database does not answer within a second\n"),
         }
@@ -72,6 +83,9 @@ impl Health {
             }
             Backend::Fixed(_) => (0, 0),
         };
+        if let Some(offline) = &self.offline {
+            self.metrics.set_spool(&offline.spool.totals);
+        }
         let content_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
         match self.metrics.render(clicks, postbacks) {
             Ok(text) => answer::with_body(StatusCode::OK, Some(content_type), Bytes::from(text)),

@@ -11,31 +11,40 @@ pub mod client_stream;
 pub mod config;
 pub mod database;
 pub mod deliver;
+pub mod directory;
+pub mod drain;
 pub mod error;
 pub mod health;
 pub mod host;
 pub mod logging;
 pub mod metrics;
+pub mod offline;
 pub mod outbound_client;
 pub mod page;
 pub mod postback;
 pub mod redirect;
 pub mod routes;
 pub mod server;
+pub mod spool;
+pub mod spool_record;
 pub mod upkeep;
 
 use crate::config::{Config, Mode};
 use crate::database::deliveries::Deliveries;
-use crate::database::{Database, ReceivePostbacks, RecordClicks};
+use crate::database::{CALL_DEADLINE, Database, ReceivePostbacks, RecordClicks};
 use crate::deliver::Dispatcher;
+use crate::directory::Directory;
+use crate::drain::Drain;
 use crate::error::RunError;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::offline::Offline;
 use crate::outbound_client::Client;
 use crate::page::Page;
 use crate::redirect::KnownKey;
 use crate::routes::{Backend, Routes};
 use crate::server::{Limits, Phase};
+use crate::spool::Spool;
 use std::future::pending;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -56,6 +65,7 @@ const FOREIGN_CONNECTIONS: usize = 1;
 
 /// Database connections for outbound deliveries.
 const DELIVERY_CONNECTIONS: usize = 1;
+const SPOOL_CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 const MAX_ADMIN_CONNECTIONS: usize = 64;
 
@@ -71,7 +81,10 @@ struct Recording {
     workers: Vec<JoinHandle<()>>,
     deliveries: Option<JoinHandle<()>>,
     upkeep: JoinHandle<RunError>,
-    maintenance: JoinHandle<()>,
+    /// What has nothing to finish: it is cut off at the end.
+    background: Vec<JoinHandle<()>>,
+    offline: Option<Arc<Offline>>,
+    spool: Option<std::thread::JoinHandle<()>>,
 }
 
 /// Serves until the shutdown resolves, then drains.
@@ -90,6 +103,7 @@ pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Out
     let health = Arc::new(Health {
         database: recording.as_ref().map(|recording| Arc::clone(&recording.database)),
         key,
+        offline: recording.as_ref().and_then(|recording| recording.offline.clone()),
         metrics: Arc::clone(&metrics),
         routes: Arc::clone(&routes),
         phase: phases.clone(),
@@ -136,14 +150,34 @@ fn backend(
         config.click_connections + FOREIGN_CONNECTIONS + config.postback_connections + DELIVERY_CONNECTIONS;
     let database = Database::new(address, connections, Arc::clone(metrics)).map_err(RunError::Pool)?;
     let database = Arc::new(database);
-    let (limit, waiting, deadline) = (config.batch_limit, config.queue_limit, config.request_deadline);
-    let calls = (0..config.click_connections).map(|_| RecordClicks::new(Arc::clone(&database))).collect();
-    let (clicks, mut workers) = batch::start(calls, limit, waiting, deadline);
-    let calls = (0..FOREIGN_CONNECTIONS).map(|_| RecordClicks::new(Arc::clone(&database))).collect();
-    let (foreign_clicks, more) = batch::start(calls, limit, waiting, deadline);
+    let (offline, spool) = match &config.spool {
+        Some(directory) => {
+            let (spool, thread) =
+                Spool::open(directory, config.spool_max_bytes, spool_record::time_of).map_err(RunError::Spool)?;
+            let directory = Arc::new(Directory::open(directory, Arc::clone(key)));
+            (Some(Arc::new(Offline::new(spool, directory, Arc::clone(metrics)))), Some(thread))
+        }
+        None => {
+            tracing::warn!(
+                "POSTBACK_SPOOL is not set: while the database is away, taps and postbacks are answered 503"
+            );
+            (None, None)
+        }
+    };
+    let directory = offline.as_ref().map(|offline| Arc::clone(&offline.directory));
+    let patience = if offline.is_some() { config.spool_after } else { config.request_deadline };
+    let limits = batch::Limits {
+        batch: config.batch_limit,
+        queue: config.queue_limit,
+        patience,
+        deadline: config.request_deadline,
+    };
+    let clicks = |count: usize| (0..count).map(|_| RecordClicks::new(Arc::clone(&database), patience)).collect();
+    let postbacks = |count: usize| (0..count).map(|_| ReceivePostbacks::new(Arc::clone(&database), patience)).collect();
+    let (click_queue, mut workers) = batch::start(clicks(config.click_connections), offline.clone(), limits);
+    let (foreign_clicks, more) = batch::start(clicks(FOREIGN_CONNECTIONS), offline.clone(), limits);
     workers.extend(more);
-    let calls = (0..config.postback_connections).map(|_| ReceivePostbacks::new(Arc::clone(&database))).collect();
-    let (postbacks, more) = batch::start(calls, limit, waiting, deadline);
+    let (postback_queue, more) = batch::start(postbacks(config.postback_connections), offline.clone(), limits);
     workers.extend(more);
     let deliveries = match config.max_deliveries {
         None => None,
@@ -153,10 +187,29 @@ fn backend(
             Some(tokio::spawn(dispatcher.run(Arc::clone(key), phases.clone(), config.drain)))
         }
     };
-    let upkeep = tokio::spawn(upkeep::keep_key(Arc::clone(&database), Arc::clone(key)));
-    let maintenance = tokio::spawn(upkeep::maintain(Arc::clone(&database)));
-    let backend = Backend::Recording { clicks, foreign_clicks, postbacks, key: Arc::clone(key) };
-    Ok((backend, Some(Recording { database, workers, deliveries, upkeep, maintenance })))
+    let upkeep = upkeep::keep_key(Arc::clone(&database), Arc::clone(key), directory.clone(), config.allow_unsafe);
+    let mut background = vec![tokio::spawn(upkeep::maintain(Arc::clone(&database)))];
+    if let (Some(offline), Some(directory)) = (&offline, &directory) {
+        background.push(tokio::spawn(upkeep::keep_routes(Arc::clone(&database), Arc::clone(directory))));
+        let drain = Drain {
+            offline: Arc::clone(offline),
+            clicks: RecordClicks::new(Arc::clone(&database), CALL_DEADLINE),
+            campaign_clicks: RecordClicks::replaying(Arc::clone(&database), CALL_DEADLINE),
+            postbacks: ReceivePostbacks::new(Arc::clone(&database), CALL_DEADLINE),
+            database: Arc::clone(&database),
+            batch_limit: config.batch_limit,
+        };
+        background.push(tokio::spawn(drain.run()));
+    }
+    let backend = Backend::Recording {
+        clicks: click_queue,
+        foreign_clicks,
+        postbacks: postback_queue,
+        key: Arc::clone(key),
+        directory,
+    };
+    let upkeep = tokio::spawn(upkeep);
+    Ok((backend, Some(Recording { database, workers, deliveries, upkeep, background, offline, spool })))
 }
 
 /// Resolves when the proxy must not go on.
@@ -175,7 +228,11 @@ impl Recording {
     /// and its end by themselves.
     async fn finish(self) {
         self.upkeep.abort();
-        self.maintenance.abort();
+        for task in self.background {
+            task.abort();
+            // Only after its end has it let go of the spool.
+            let _ = task.await;
+        }
         for worker in self.workers {
             if timeout(Duration::from_secs(10), worker).await.is_err() {
                 tracing::warn!("a worker did not finish its last batch");
@@ -185,6 +242,14 @@ impl Recording {
             && deliveries.await.is_err()
         {
             tracing::error!("the deliveries broke down");
+        }
+        drop(self.offline);
+        if let Some(spool) = self.spool {
+            // Closed properly it opens at once; whatever was answered is in it either way.
+            let closed = tokio::task::spawn_blocking(move || spool.join().is_ok());
+            if !matches!(timeout(SPOOL_CLOSE_DEADLINE, closed).await, Ok(Ok(true))) {
+                tracing::warn!("the spool was not closed; the next start repairs it");
+            }
         }
     }
 }

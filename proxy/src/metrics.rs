@@ -1,6 +1,7 @@
 //! What the proxy counts, in Prometheus' terms. Names end in their unit; nothing a client chose becomes a label.
 
 use crate::outbound_client::{Answer, SendError};
+use crate::spool::Totals;
 use hyper::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -9,7 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The routes as they are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,21 @@ pub struct Metrics {
     delivery_seconds: Histogram,
     click_queue: Gauge,
     postback_queue: Gauge,
+    spooled: [Counter; CALLS.len()],
+    drained: [Counter; CALLS.len()],
+    dead_letters: Counter,
+    unreadable: Counter,
+    unrecorded: Counter,
+    spool: SpoolGauges,
+}
+
+/// What the spool holds when the metrics are asked for.
+#[derive(Default)]
+struct SpoolGauges {
+    records: Gauge,
+    bytes: Gauge,
+    oldest_age: Gauge,
+    files_put_beside: Gauge,
 }
 
 impl Metrics {
@@ -118,6 +135,37 @@ impl Metrics {
         registry.register("delivery_duration_seconds", "Time of one attempt to deliver", delivery_seconds.clone());
         let queues = Family::<Labels<1>, Gauge>::default();
         registry.register("queue_depth", "Requests waiting for the database", queues.clone());
+        let spooled = Family::<Labels<1>, Counter>::default();
+        registry.register("spooled", "Requests put into the spool", spooled.clone());
+        let drained = Family::<Labels<1>, Counter>::default();
+        registry.register("drained", "Requests of the spool that the database took", drained.clone());
+        let dead_letters = Counter::default();
+        registry.register("dead_letters", "Spooled requests that the database refused for good", dead_letters.clone());
+        let unreadable = Counter::default();
+        registry.register(
+            "spool_unreadable",
+            "Records of the spool put beside: damaged, or refused as dead letters",
+            unreadable.clone(),
+        );
+        let unrecorded = Counter::default();
+        registry.register(
+            "clicks_unrecorded",
+            "Taps redirected that neither database nor spool took",
+            unrecorded.clone(),
+        );
+        let spool = SpoolGauges::default();
+        registry.register("spool_records", "Requests in the spool", spool.records.clone());
+        registry.register("spool_bytes", "Size of the requests in the spool", spool.bytes.clone());
+        registry.register(
+            "spool_oldest_age_seconds",
+            "Age of the oldest request in the spool",
+            spool.oldest_age.clone(),
+        );
+        registry.register(
+            "spool_files_put_beside",
+            "Spool files found corrupt since the start",
+            spool.files_put_beside.clone(),
+        );
         Metrics {
             requests: ROUTES
                 .map(|route| CLASSES.map(|class| requests.get_or_create_owned(&[("route", route), ("status", class)]))),
@@ -130,6 +178,12 @@ impl Metrics {
             deliveries: word_counters(&deliveries, "outcome", &OUTCOMES),
             deliveries_in_flight,
             delivery_seconds,
+            spooled: CALLS.map(|call| spooled.get_or_create_owned(&[("call", call)])),
+            drained: CALLS.map(|call| drained.get_or_create_owned(&[("call", call)])),
+            dead_letters,
+            unreadable,
+            unrecorded,
+            spool,
             database_errors,
             connections,
             registry,
@@ -167,6 +221,39 @@ impl Metrics {
 
     pub fn count_database_error(&self, label: &str) {
         self.database_errors.get_or_create(&vec![("sqlstate", label.to_owned())]).inc();
+    }
+
+    pub fn count_spooled(&self, kind: CallKind, count: usize) {
+        self.spooled[kind as usize].inc_by(count as u64);
+    }
+
+    pub fn count_drained(&self, kind: CallKind, count: usize) {
+        self.drained[kind as usize].inc_by(count as u64);
+    }
+
+    pub fn count_dead_letter(&self) {
+        self.dead_letters.inc();
+    }
+
+    pub fn count_unreadable(&self) {
+        self.unreadable.inc();
+    }
+
+    pub fn count_unrecorded(&self, count: usize) {
+        self.unrecorded.inc_by(count as u64);
+    }
+
+    pub fn set_spool(&self, totals: &Totals) {
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let age = match read(&totals.oldest_unix_ms) {
+            0 => 0,
+            oldest => now.saturating_sub(oldest) / 1000,
+        };
+        self.spool.records.set(read(&totals.records) as i64);
+        self.spool.bytes.set(read(&totals.bytes) as i64);
+        self.spool.oldest_age.set(age as i64);
+        self.spool.files_put_beside.set(read(&totals.files_put_beside) as i64);
     }
 
     /// The text of `/metrics`.

@@ -32,9 +32,9 @@ pub struct Postback {
     pub id: ClickIdText,
     pub client: IpAddr,
     pub body: Option<Bytes>,
-    target: PathAndQuery,
-    content_type: Option<HeaderValue>,
-    is_post: bool,
+    pub(crate) target: PathAndQuery,
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) is_post: bool,
 }
 
 /// What the network gets to hear.

@@ -5,18 +5,19 @@
 
 use crate::answer::{self, Answer};
 use crate::batch::Queue;
+use crate::directory::Directory;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
-use postback_core::click_id::{ClickId, ClickIdText, is_legal};
+use postback_core::click_id::{BUCKETS, ClickId, ClickIdText, is_legal};
 use postback_core::query_string::{self, MAX_PARAMETERS, Parameter, is_unresolved_macro};
 use postback_core::short_code::{CodeKey, strip_glued};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 /// The longest code or alias.
@@ -51,7 +52,7 @@ impl KnownKey {
     }
 
     pub fn is_known(&self) -> bool {
-        self.key.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.with(|key| key.is_some())
     }
 
     /// Waits until it is.
@@ -62,10 +63,13 @@ impl KnownKey {
         }
     }
 
+    pub fn with<T>(&self, work: impl FnOnce(Option<&CodeKey>) -> T) -> T {
+        work(self.key.read().unwrap_or_else(PoisonError::into_inner).as_ref())
+    }
+
     /// The bucket a code leads to, `None` for an alias; the outer `None` while there is no key.
     fn bucket(&self, code: &str) -> Option<Option<u16>> {
-        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
-        key.as_ref().map(|key| key.decode(code).map(|link| link.bucket()))
+        self.with(|key| key.map(|key| key.decode(code).map(|link| link.bucket())))
     }
 }
 
@@ -74,16 +78,17 @@ pub struct Tap {
     pub target: Target,
     pub client: IpAddr,
     pub purpose: Option<String>,
-    user_agent: Option<HeaderValue>,
-    is_head: bool,
+    pub(crate) user_agent: Option<HeaderValue>,
+    pub(crate) is_head: bool,
 }
 
 /// What was tapped.
 pub enum Target {
-    /// The code is a part of the path, `length` bytes after the slash. Aliases get their click id in the database.
+    /// The code is a part of the path, `length` bytes after the slash. An alias that the directory does not know gets its
+    /// click id in the database.
     Link { path: PathAndQuery, length: usize, click_id: Option<ClickIdText> },
-    /// A link minted elsewhere.
-    Campaign(Box<Campaign>),
+    /// A link minted elsewhere. Its click id may be, too, and then it does not say when it was tapped.
+    Campaign { campaign: Box<Campaign>, at: SystemTime },
 }
 
 /// The parameters of `/click`.
@@ -115,21 +120,30 @@ impl Tap {
     pub fn code(&self) -> Option<&str> {
         match &self.target {
             Target::Link { path, length, .. } => path.path().get(1..=*length),
-            Target::Campaign(_) => None,
+            Target::Campaign { .. } => None,
         }
     }
 
     pub fn click_id(&self) -> Option<&str> {
         match &self.target {
             Target::Link { click_id, .. } => click_id.as_ref().map(ClickIdText::as_str),
-            Target::Campaign(campaign) => campaign.click_id.as_deref(),
+            Target::Campaign { campaign, .. } => campaign.click_id.as_deref(),
         }
     }
 
     pub fn campaign(&self) -> Option<&Campaign> {
         match &self.target {
             Target::Link { .. } => None,
-            Target::Campaign(campaign) => Some(campaign),
+            Target::Campaign { campaign, .. } => Some(campaign),
+        }
+    }
+
+    /// When it was tapped.
+    pub fn at(&self) -> SystemTime {
+        match &self.target {
+            Target::Link { click_id: Some(click_id), .. } => time_in(click_id),
+            Target::Link { click_id: None, .. } => SystemTime::now(),
+            Target::Campaign { at, .. } => *at,
         }
     }
 
@@ -156,6 +170,7 @@ pub fn code_in(segment: &str) -> Option<&str> {
 pub async fn tap_code(
     queue: &Queue<Tap, TapAnswer>,
     key: &KnownKey,
+    directory: Option<&Directory>,
     client: IpAddr,
     code_length: usize,
     request: Parts,
@@ -169,6 +184,7 @@ pub async fn tap_code(
     let Some(bucket) = key.bucket(code) else {
         return answer::unavailable();
     };
+    let bucket = bucket.or_else(|| directory?.table().alias_bucket(code));
     let click_id = bucket.map(new_id);
     let tap = Tap::new(Target::Link { path, length: code_length, click_id }, client, &request);
     settle(queue, tap).await
@@ -176,11 +192,14 @@ pub async fn tap_code(
 
 /// `/click?campaign=…`.
 pub async fn tap_campaign(queue: &Queue<Tap, TapAnswer>, client: IpAddr, request: Parts) -> Answer {
-    let campaign = match campaign_of(&request.uri) {
-        Ok(campaign) => campaign,
+    let mut campaign = match campaign_of(&request.uri) {
+        Ok(campaign) => Box::new(campaign),
         Err(reason) => return answer::bad_request(reason),
     };
-    settle(queue, Tap::new(Target::Campaign(Box::new(campaign)), client, &request)).await
+    // Minted here, so that a second try is known for what it is.
+    campaign.click_id.get_or_insert_with(|| new_id(rand::random_range(0..BUCKETS)).as_str().to_owned());
+    let at = SystemTime::now();
+    settle(queue, Tap::new(Target::Campaign { campaign, at }, client, &request)).await
 }
 
 async fn settle(queue: &Queue<Tap, TapAnswer>, tap: Tap) -> Answer {
@@ -189,6 +208,20 @@ async fn settle(queue: &Queue<Tap, TapAnswer>, tap: Tap) -> Answer {
         Some(TapAnswer::NotFound) => answer::not_found(),
         None => answer::unavailable(),
     }
+}
+
+/// The time inside an id of our own.
+pub fn time_in(id: &ClickIdText) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ClickId::parse(id.as_str()).map_or(0, ClickId::unix_ms))
+}
+
+/// A location as a header. Templates are checked when they are saved, so one that is no header is a fault of ours.
+pub fn header_of(location: &str) -> Option<HeaderValue> {
+    let header = HeaderValue::from_str(location).ok();
+    if header.is_none() {
+        tracing::error!("a template gave a location that is not a legal header; the tap was answered 503");
+    }
+    header
 }
 
 /// A click or postback id of this moment.

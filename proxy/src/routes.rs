@@ -15,6 +15,7 @@
 use crate::answer::{self, Answer};
 use crate::batch::Queue;
 use crate::client_address::client_address;
+use crate::directory::Directory;
 use crate::host;
 use crate::metrics::{Metrics, RouteLabel};
 use crate::page::Page;
@@ -49,6 +50,7 @@ pub enum Backend {
         foreign_clicks: Queue<Tap, TapAnswer>,
         postbacks: Queue<Postback, PostbackAnswer>,
         key: Arc<KnownKey>,
+        directory: Option<Arc<Directory>>,
     },
     /// Load tests: every GET goes there, nothing is recorded.
     Fixed(HeaderValue),
@@ -126,8 +128,10 @@ impl Routes {
         if let Some(allow) = route.refuses(request.method()) {
             return (label, answer::method_not_allowed(allow));
         }
-        let (clicks, foreign_clicks, postbacks, key) = match &self.backend {
-            Backend::Recording { clicks, foreign_clicks, postbacks, key } => (clicks, foreign_clicks, postbacks, key),
+        let (clicks, foreign_clicks, postbacks, key, directory) = match &self.backend {
+            Backend::Recording { clicks, foreign_clicks, postbacks, key, directory } => {
+                (clicks, foreign_clicks, postbacks, key, directory.as_deref())
+            }
             Backend::Fixed(location) => return (label, answer::redirect(location.clone())),
         };
         let client = client_address(peer, request.headers(), &self.trusted_proxies);
@@ -136,7 +140,7 @@ impl Routes {
             Route::Page => self.page.answer(),
             Route::Click => redirect::tap_campaign(foreign_clicks, client, request).await,
             Route::Postback => postback::receive(postbacks, client, self.body_deadline, request, body).await,
-            Route::Code(length) => redirect::tap_code(clicks, key, client, length, request).await,
+            Route::Code(length) => redirect::tap_code(clicks, key, directory, client, length, request).await,
             Route::Unknown => answer::not_found(),
         };
         (label, answer)

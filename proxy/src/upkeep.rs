@@ -1,6 +1,8 @@
-//! What goes on beside the requests: learning the key of the short codes, and the extension's own maintenance.
+//! What goes on beside the requests: learning the key of the short codes and the routes, and the
+//! extension's own maintenance.
 
 use crate::database::Database;
+use crate::directory::Directory;
 use crate::error::RunError;
 use crate::redirect::KnownKey;
 use deadpool_postgres::Object;
@@ -13,15 +15,28 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often the newest sends are asked for, and every how many times everything is.
+const ROUTES_INTERVAL: Duration = Duration::from_secs(5);
+const ROUNDS_TO_ALL: u32 = 12;
+
 /// Learns the key as soon as the database answers, and again behind every new connection. Ends only when the
-/// extension's version does not fit.
-pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>) -> RunError {
+/// extension's version does not fit or the database would forget.
+pub async fn keep_key(
+    database: Arc<Database>,
+    key: Arc<KnownKey>,
+    directory: Option<Arc<Directory>>,
+    allow_unsafe: bool,
+) -> RunError {
     let mut told = String::new();
     let mut pause = FIRST_PAUSE;
     loop {
         match learn(&database).await {
-            Ok((_, version)) if !fits(&version) => return RunError::Version { installed: version },
-            Ok((code_key, _)) => {
+            Ok(learned) if !fits(&learned.version) => return RunError::Version { installed: learned.version },
+            Ok(Learned { unsafe_setting: Some(setting), .. }) if !allow_unsafe => return RunError::Unsafe { setting },
+            Ok(Learned { code_key, key_bytes, .. }) => {
+                if let Some(directory) = &directory {
+                    directory.keep_key(&key_bytes);
+                }
                 if !key.is_known() {
                     tracing::info!("the key of the short codes is known");
                 }
@@ -43,11 +58,50 @@ pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>) -> RunError {
     }
 }
 
-async fn learn(database: &Database) -> Result<(CodeKey, String), String> {
+/// What a connection tells about the database behind it.
+struct Learned {
+    version: String,
+    unsafe_setting: Option<&'static str>,
+    code_key: CodeKey,
+    key_bytes: Vec<u8>,
+}
+
+async fn learn(database: &Database) -> Result<Learned, String> {
     let version = database.version().await?;
-    let bytes = database.code_key().await?;
-    let key = CodeKey::new(&bytes).ok_or_else(|| "the key of the short codes has an illegal length".to_owned())?;
-    Ok((key, version))
+    let unsafe_setting = database.unsafe_setting().await?;
+    let key_bytes = database.code_key().await?;
+    let code_key =
+        CodeKey::new(&key_bytes).ok_or_else(|| "the key of the short codes has an illegal length".to_owned())?;
+    Ok(Learned { version, unsafe_setting, code_key, key_bytes })
+}
+
+/// Keeps the directory up to date.
+pub async fn keep_routes(database: Arc<Database>, directory: Arc<Directory>) {
+    let mut told = String::new();
+    let mut round = 0;
+    let mut ticks = interval(ROUTES_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let known = directory.table();
+        let are_all = round % ROUNDS_TO_ALL == 0;
+        match database.routes(if are_all { 0 } else { known.newest_send() }).await {
+            Ok(rows) => {
+                directory.replace(known.with(rows, are_all));
+                round += 1;
+                told.clear();
+            }
+            Err(reason) => {
+                // Perhaps another server answers next.
+                round = 0;
+                ticks.reset_after(FIRST_PAUSE * 10);
+                if reason != told {
+                    tracing::error!(reason, "the routes cannot be read");
+                    told = reason;
+                }
+            }
+        }
+    }
 }
 
 /// The functions between the two may change with the minor version.

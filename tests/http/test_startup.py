@@ -112,6 +112,16 @@ def test_extension_of_another_version_ends_the_proxy_with_a_clear_word(databases
     assert '"9.9.0"' in ended.stderr
 
 
+def test_database_that_forgets_is_refused_unless_told_otherwise(databases):
+    with connect(databases.create()) as database:
+        where = {"listen": free_address(), "admin_listen": free_address()}
+        # The runner's cluster has fsync off.
+        ended = run(database_url=database_url(database), **where)
+        assert ended.returncode == 1
+        assert "fsync=off" in ended.stderr and "POSTBACK_ALLOW_UNSAFE" in ended.stderr
+        assert run(database_url=database_url(database), allow_unsafe="perhaps", **where).returncode == 64
+
+
 def test_missing_extension_is_said_and_nothing_is_promised_until_it_is_there(databases):
     with connect(databases.create_bare()) as database:
         proxy = Proxy(database_url(database))

@@ -9,6 +9,7 @@
 //! fragment it stays as it is. Templates that an empty value would turn into a dot segment are refused.
 
 use crate::query_string;
+use serde_json::Value;
 use std::fmt;
 use url::Url;
 
@@ -38,6 +39,29 @@ pub const MACROS: &[&str] = &[
     "sub9",
     "sub10",
 ];
+
+/// The numbers that a template may name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    pub campaign_id: Option<i64>,
+    pub segment_id: Option<i64>,
+    pub variant_id: Option<i64>,
+    pub offer_id: Option<i64>,
+    pub send_id: Option<i64>,
+}
+
+impl Ids {
+    fn get(&self, name: &str) -> Option<i64> {
+        match name {
+            "campaign_id" => self.campaign_id,
+            "segment_id" => self.segment_id,
+            "variant_id" => self.variant_id,
+            "offer_id" => self.offer_id,
+            "send_id" => self.send_id,
+            _ => None,
+        }
+    }
+}
 
 /// Why a template was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +183,20 @@ impl UrlTemplate {
         }
         url.push_str(&self.tail);
         url
+    }
+
+    /// Renders an offer's URL for a click. The database and a proxy that is on its own both come here, so that a tap leads to
+    /// the same place whoever answers it. `subs` is an object of texts, as `/click` brought them.
+    pub fn render_offer(&self, click_id: &str, ids: &Ids, subs: Option<&Value>) -> String {
+        let mut numbers: Vec<(&str, String)> = Vec::new();
+        for name in self.macros() {
+            numbers.extend(ids.get(name).map(|value| (name, value.to_string())));
+        }
+        self.render(|name| match name {
+            CLICK_ID => Some(click_id),
+            _ if name.starts_with("sub") => subs.and_then(|subs| subs.get(name)).and_then(Value::as_str),
+            _ => numbers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
+        })
     }
 
     /// Cuts path, query and fragment at their macros. The text collects in the tail.

@@ -1,6 +1,6 @@
 //! The queue of outbound deliveries: take what is due, tell how it ended, ask when the next one is due.
 
-use super::{Database, Lane};
+use super::{CALL_DEADLINE, Database, Lane};
 use crate::client_address::parse_network;
 use crate::error::Failure;
 use crate::metrics::CallKind;
@@ -34,7 +34,7 @@ pub struct Deliveries(Lane);
 
 impl Deliveries {
     pub fn new(database: Arc<Database>) -> Self {
-        Deliveries(Lane::new(database))
+        Deliveries(Lane::new(database, CALL_DEADLINE))
     }
 
     /// Leases up to so many that are due.

@@ -21,8 +21,7 @@ BEGIN
 
     -- An id of our own keeps its address, as long as the row lies where the id says.
     own_time := _postback.click_id_time_in(NEW.click_id, NEW.bucket);
-    IF own_time BETWEEN NEW.clicked_at - interval '1 hour' AND NEW.clicked_at + interval '1 hour'
-        AND date_trunc('day', own_time AT TIME ZONE 'UTC') = date_trunc('day', NEW.clicked_at AT TIME ZONE 'UTC') THEN
+    IF _postback.is_of_the_moment(own_time, NEW.clicked_at) THEN
         -- It may have come before with somebody else's numbers: then its click lies at the place noted for it.
         UPDATE postback.click_locations AS l SET hits = l.hits + 1 WHERE l.click_id = NEW.click_id;
         IF FOUND THEN
@@ -36,6 +35,15 @@ BEGIN
         RETURN NEW;
     END IF;
     RETURN NULL;  -- the same click again: counted as a hit, not as a click
+END
+$$;
+
+-- Whether the time in an id is, but for clocks that differ, that of its click: the same day, so that the id names the right partition.
+CREATE FUNCTION _postback.is_of_the_moment(own_time timestamptz, clicked_at timestamptz)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN own_time BETWEEN clicked_at - interval '1 hour' AND clicked_at + interval '1 hour'
+        AND date_trunc('day', own_time AT TIME ZONE 'UTC') = date_trunc('day', clicked_at AT TIME ZONE 'UTC');
 END
 $$;
 

@@ -56,6 +56,7 @@ DECLARE
     id text := click_id;
     bucket smallint := link_bucket;
     clicked_at timestamptz := date_trunc('milliseconds', at);
+    own_time timestamptz;
     earlier _postback.click;
 BEGIN
     IF id IS NULL THEN
@@ -64,9 +65,11 @@ BEGIN
         clicked_at := postback.click_id_time(id);
     ELSE
         bucket := coalesce(bucket, postback.click_id_bucket(id));
-        -- Our own id on our own link carries its address; every other id needs a note of where its click lies.
-        IF link_id IS NOT NULL AND _postback.click_id_time_in(id, bucket) IS NOT NULL THEN
-            clicked_at := postback.click_id_time(id);
+        own_time := _postback.click_id_time_in(id, bucket);
+        -- Our own id on our own link carries its address, and so does one that the proxy minted for a link made elsewhere; every
+        -- other id needs a note of where its click lies.
+        IF own_time IS NOT NULL AND link_id IS NOT NULL OR _postback.is_of_the_moment(own_time, clicked_at) THEN
+            clicked_at := own_time;
             earlier := _postback.find_click(id);
         ELSIF NOT _postback.claim_location(id, bucket, clicked_at) THEN
             earlier := _postback.find_click(id);

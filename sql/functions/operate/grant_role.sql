@@ -5,7 +5,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     granted text;
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
-        'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
+        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
     reports CONSTANT text[] := ARRAY['attribution', 'performance', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN

@@ -1,0 +1,294 @@
+//! Where links lead and what networks want to hear, known without the database and kept on disk beside the spool.
+//!
+//! The table is what `postback.routes()` gives. A redirect from it is the one the database would have given: both render
+//! with `postback_core::url_template`. Not for: whether a link exists. Whoever holds the key cannot tell a code that was
+//! handed out from one that was not, so a guess that hits a send is redirected here and found out when it is recorded.
+
+use crate::postback::{Postback, PostbackAnswer};
+use crate::redirect::{KnownKey, Tap, Target, header_of, new_id};
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use hyper::header::HeaderValue;
+use postback_core::click_id::{BUCKETS, ClickIdText};
+use postback_core::short_code::{CodeKey, LinkId};
+use postback_core::url_template::{Ids, MACROS, UrlTemplate};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+const ROUTES_FILE: &str = "routes.json";
+const KEY_FILE: &str = "code_key";
+
+/// The network of a plain `/postback`.
+const DEFAULT_NETWORK: &str = "default";
+
+/// One row of `postback.routes()`.
+pub struct RouteRow {
+    pub kind: String,
+    pub id: i64,
+    pub name: Option<String>,
+    pub content: Option<String>,
+    pub content_type: Option<String>,
+    pub ids: Ids,
+}
+
+/// Everything that `postback.routes()` tells.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct RouteTable {
+    offers: HashMap<i64, String>,
+    sends: HashMap<i64, Send>,
+    campaigns: HashMap<i64, i64>,
+    aliases: HashMap<String, i64>,
+    networks: HashMap<String, NetworkAnswer>,
+    /// The offers' templates, cut up.
+    #[serde(skip)]
+    templates: HashMap<i64, UrlTemplate>,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Send {
+    campaign_id: Option<i64>,
+    segment_id: Option<i64>,
+    variant_id: Option<i64>,
+    offer_id: i64,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct NetworkAnswer {
+    content_type: String,
+    body: String,
+}
+
+/// Where a tap leads.
+pub enum Lead {
+    /// There, under this click id where the tap had none yet.
+    To { location: HeaderValue, minted: Option<ClickIdText> },
+    /// Nowhere: the answer is 404.
+    Nowhere,
+    /// This may be newer than the table.
+    NotKnown,
+}
+
+impl RouteTable {
+    /// Takes in rows; a table of all rows replaces the old one, one of the newest sends leaves the older in it.
+    pub fn with(&self, rows: Vec<RouteRow>, are_all: bool) -> RouteTable {
+        let mut table = RouteTable::default();
+        if !are_all {
+            table.sends.clone_from(&self.sends);
+            table.aliases.clone_from(&self.aliases);
+        }
+        for row in rows {
+            match (row.kind.as_str(), row.name, row.content, row.ids.offer_id) {
+                ("offer", _, Some(url_template), _) => {
+                    table.offers.insert(row.id, url_template);
+                }
+                ("send", _, _, Some(offer_id)) => {
+                    let Ids { campaign_id, segment_id, variant_id, .. } = row.ids;
+                    table.sends.insert(row.id, Send { campaign_id, segment_id, variant_id, offer_id });
+                }
+                ("campaign", _, _, Some(offer_id)) => {
+                    table.campaigns.insert(row.id, offer_id);
+                }
+                ("alias", Some(alias), _, _) => {
+                    table.aliases.insert(alias, row.id);
+                }
+                ("network", Some(slug), Some(body), _) => {
+                    let content_type = row.content_type.unwrap_or_default();
+                    table.networks.insert(slug, NetworkAnswer { content_type, body });
+                }
+                // A later minor version may tell more.
+                _ => {}
+            }
+        }
+        table.parse_templates();
+        table
+    }
+
+    fn parse_templates(&mut self) {
+        self.templates = self
+            .offers
+            .iter()
+            .filter_map(|(&offer_id, text)| match UrlTemplate::parse(text, MACROS) {
+                Ok(template) => Some((offer_id, template)),
+                Err(error) => {
+                    tracing::error!(offer_id, %error, "the template of an offer cannot be read");
+                    None
+                }
+            })
+            .collect();
+    }
+
+    /// Whether the two tell the same.
+    pub fn equals(&self, other: &RouteTable) -> bool {
+        self.offers == other.offers
+            && self.sends == other.sends
+            && self.campaigns == other.campaigns
+            && self.aliases == other.aliases
+            && self.networks == other.networks
+    }
+
+    pub fn newest_send(&self) -> i64 {
+        self.sends.keys().copied().max().unwrap_or(0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
+    /// The bucket of an alias' link.
+    pub fn alias_bucket(&self, alias: &str) -> Option<u16> {
+        self.aliases.get(alias).map(|&link_id| LinkId::from_bigint(link_id).bucket())
+    }
+
+    fn lead(&self, tap: &Tap, key: Option<&CodeKey>) -> Lead {
+        match &tap.target {
+            Target::Link { click_id, .. } => {
+                let code = tap.code().unwrap_or_default();
+                let alias = self.aliases.get(code).map(|&link_id| LinkId::from_bigint(link_id));
+                let Some(link) = alias.or_else(|| key?.decode(code)) else { return Lead::Nowhere };
+                let send_id = i64::from(link.send_id());
+                let Some(send) = self.sends.get(&send_id) else {
+                    return if send_id > self.newest_send() { Lead::NotKnown } else { Lead::Nowhere };
+                };
+                let minted = click_id.is_none().then(|| new_id(link.bucket()));
+                let Send { campaign_id, segment_id, variant_id, offer_id } = *send;
+                let ids = Ids { campaign_id, segment_id, variant_id, offer_id: Some(offer_id), send_id: Some(send_id) };
+                self.to(tap, minted, &ids, None)
+            }
+            Target::Campaign { campaign, .. } => {
+                let known = self.campaigns.get(&campaign.campaign_id).copied();
+                let Some(offer_id) = campaign.offer_id.or(known) else { return Lead::Nowhere };
+                let minted = campaign.click_id.is_none().then(|| new_id(rand::random_range(0..BUCKETS)));
+                let campaign_id = Some(campaign.campaign_id);
+                let ids = Ids { campaign_id, offer_id: Some(offer_id), ..Ids::default() };
+                self.to(tap, minted, &ids, campaign.subs.as_ref())
+            }
+        }
+    }
+
+    fn to(&self, tap: &Tap, minted: Option<ClickIdText>, ids: &Ids, subs: Option<&serde_json::Value>) -> Lead {
+        let Some(template) = ids.offer_id.and_then(|offer_id| self.templates.get(&offer_id)) else {
+            return Lead::Nowhere;
+        };
+        let click_id = minted.as_ref().map(ClickIdText::as_str).or(tap.click_id()).unwrap_or_default();
+        match header_of(&template.render_offer(click_id, ids, subs)) {
+            Some(location) => Lead::To { location, minted },
+            None => Lead::NotKnown,
+        }
+    }
+
+    /// What the network hears about a message that is kept: verdicts come later, and everything kept is a success.
+    fn answer_to(&self, postback: &Postback) -> PostbackAnswer {
+        let slug = postback.network().map_or(DEFAULT_NETWORK.to_owned(), str::to_lowercase);
+        match self.networks.get(&slug) {
+            Some(network) => PostbackAnswer {
+                status: StatusCode::OK,
+                content_type: HeaderValue::from_str(&network.content_type).ok(),
+                body: Bytes::from(network.body.clone()),
+            },
+            // As the database answers a network that it does not have.
+            None => PostbackAnswer {
+                status: StatusCode::FORBIDDEN,
+                content_type: Some(HeaderValue::from_static("text/plain; charset=utf-8")),
+                body: Bytes::from_static(b"forbidden"),
+            },
+        }
+    }
+}
+
+/// The table that counts now, and its files.
+pub struct Directory {
+    path: PathBuf,
+    table: RwLock<Arc<RouteTable>>,
+    pub key: Arc<KnownKey>,
+}
+
+impl Directory {
+    /// Reads what was kept; a file that is missing or cannot be read is as good as none.
+    pub fn open(path: &Path, key: Arc<KnownKey>) -> Self {
+        let table =
+            kept(&path.join(ROUTES_FILE)).and_then(|bytes| match serde_json::from_slice::<RouteTable>(&bytes) {
+                Ok(table) => Some(table),
+                Err(error) => {
+                    tracing::error!(%error, "the routes kept on disk cannot be read; they will be asked for");
+                    None
+                }
+            });
+        let mut table = table.unwrap_or_default();
+        table.parse_templates();
+        if let Some(code_key) = kept(&path.join(KEY_FILE)) {
+            match CodeKey::new(&code_key) {
+                Some(code_key) => key.set(code_key),
+                None => tracing::error!("the code key kept on disk has an illegal length; it will be asked for"),
+            }
+        }
+        Directory { path: path.to_owned(), table: RwLock::new(Arc::new(table)), key }
+    }
+
+    pub fn table(&self) -> Arc<RouteTable> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over a table and keeps it on disk, unless it says nothing new.
+    pub fn replace(&self, table: RouteTable) {
+        if table.equals(&self.table()) {
+            return;
+        }
+        let text = serde_json::to_vec(&table);
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        let written = text.map_err(io::Error::other).and_then(|text| keep(&self.path, ROUTES_FILE, &text));
+        if let Err(error) = written {
+            tracing::error!(%error, "the routes cannot be kept on disk");
+        }
+    }
+
+    pub fn keep_key(&self, code_key: &[u8]) {
+        if kept(&self.path.join(KEY_FILE)).as_deref() != Some(code_key)
+            && let Err(error) = keep(&self.path, KEY_FILE, code_key)
+        {
+            tracing::error!(%error, "the code key cannot be kept on disk");
+        }
+    }
+
+    pub fn lead(&self, tap: &Tap) -> Lead {
+        let table = self.table();
+        if table.is_empty() {
+            return Lead::NotKnown;
+        }
+        self.key.with(|key| table.lead(tap, key))
+    }
+
+    /// `None` while no network is known.
+    pub fn answer_to(&self, postback: &Postback) -> Option<PostbackAnswer> {
+        let table = self.table();
+        (!table.is_empty()).then(|| table.answer_to(postback))
+    }
+}
+
+fn kept(path: &Path) -> Option<Vec<u8>> {
+    match fs::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::error!(%error, file = %path.display(), "a file of the spool's directory cannot be read");
+            None
+        }
+    }
+}
+
+/// Writes a file as a whole or not at all, for the owner's eyes only.
+fn keep(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let new = directory.join(format!("{name}.new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, directory.join(name))?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

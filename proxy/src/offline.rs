@@ -1,0 +1,161 @@
+//! What is done with requests that the database does not take in time: they are spooled, and answered from the directory.
+//!
+//! While the database is known to be away, requests come straight here; `drain.rs` notices that it is back. A tap that not
+//! even the spool can take is redirected all the same, counted and told; a postback is answered 503, so that it comes again.
+
+use crate::batch::{Aside, Job};
+use crate::directory::{Directory, Lead};
+use crate::metrics::{CallKind, Metrics};
+use crate::postback::{Postback, PostbackAnswer};
+use crate::redirect::{Tap, TapAnswer};
+use crate::spool::{Spool, SpoolError};
+use crate::spool_record;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+pub struct Offline {
+    pub spool: Spool,
+    pub directory: Arc<Directory>,
+    pub metrics: Arc<Metrics>,
+    is_away: AtomicBool,
+    is_overflowing: AtomicBool,
+    has_live_calls: AtomicBool,
+    /// Told when the database goes away.
+    pub went_away: Notify,
+}
+
+impl Offline {
+    pub fn new(spool: Spool, directory: Arc<Directory>, metrics: Arc<Metrics>) -> Self {
+        Offline {
+            spool,
+            directory,
+            metrics,
+            is_away: AtomicBool::new(false),
+            is_overflowing: AtomicBool::new(false),
+            has_live_calls: AtomicBool::new(false),
+            went_away: Notify::new(),
+        }
+    }
+
+    pub fn database_is_away(&self) -> bool {
+        self.is_away.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database took live requests since this was asked last.
+    pub fn has_live_calls(&self) -> bool {
+        self.has_live_calls.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether requests can be kept and answered without the database.
+    pub fn can_stand_in(&self) -> bool {
+        !self.is_overflowing.load(Ordering::Relaxed)
+            && !self.spool.totals.is_broken.load(Ordering::Relaxed)
+            && self.directory.key.is_known()
+            && !self.directory.table().is_empty()
+    }
+
+    /// The database takes requests: live ones go to it again.
+    pub fn database_is_back(&self) {
+        if self.is_away.swap(false, Ordering::Relaxed) {
+            tracing::info!("the database takes requests again");
+        }
+    }
+
+    async fn append(&self, kind: CallKind, records: Vec<Vec<u8>>) -> Result<(), SpoolError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let count = records.len();
+        let appended = self.spool.append(records).await;
+        match appended {
+            Ok(()) => {
+                self.metrics.count_spooled(kind, count);
+                if self.is_overflowing.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the spool takes requests again");
+                }
+            }
+            Err(reason) => {
+                if !self.is_overflowing.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        ?reason,
+                        "neither the database nor the spool takes requests: taps are redirected and not recorded"
+                    );
+                }
+            }
+        }
+        appended
+    }
+}
+
+impl Aside<Tap, TapAnswer> for Offline {
+    fn is_first(&self) -> bool {
+        self.database_is_away()
+    }
+
+    fn call_failed(&self) {
+        if !self.is_away.swap(true, Ordering::Relaxed) {
+            tracing::error!("the database does not take requests in time: they go into the spool");
+            self.went_away.notify_one();
+        }
+    }
+
+    fn call_succeeded(&self) {
+        self.has_live_calls.store(true, Ordering::Relaxed);
+    }
+
+    async fn keep(&self, jobs: Vec<Job<Tap, TapAnswer>>) {
+        let mut records = Vec::with_capacity(jobs.len());
+        let mut waiting = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match self.directory.lead(&job.request) {
+                Lead::To { location, minted } => {
+                    let minted = minted.as_ref().map(|id| id.as_str());
+                    let click_id = minted.or(job.request.click_id()).unwrap_or_default();
+                    records.push(spool_record::of_tap(&job.request, click_id, job.request.at()));
+                    waiting.push((job, location));
+                }
+                Lead::Nowhere => job.answer(TapAnswer::NotFound),
+                // Dropped: the answer is 503.
+                Lead::NotKnown => {}
+            }
+        }
+        if self.append(CallKind::Clicks, records).await.is_err() {
+            self.metrics.count_unrecorded(waiting.len());
+        }
+        for (job, location) in waiting {
+            job.answer(TapAnswer::Redirect(location));
+        }
+    }
+}
+
+impl Aside<Postback, PostbackAnswer> for Offline {
+    fn is_first(&self) -> bool {
+        self.database_is_away()
+    }
+
+    fn call_failed(&self) {
+        Aside::<Tap, TapAnswer>::call_failed(self);
+    }
+
+    fn call_succeeded(&self) {
+        Aside::<Tap, TapAnswer>::call_succeeded(self);
+    }
+
+    async fn keep(&self, jobs: Vec<Job<Postback, PostbackAnswer>>) {
+        let mut records = Vec::with_capacity(jobs.len());
+        let mut waiting = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            // Without a known network there is no answer to give: dropped, 503.
+            if let Some(answer) = self.directory.answer_to(&job.request) {
+                records.push(spool_record::of_postback(&job.request));
+                waiting.push((job, answer));
+            }
+        }
+        if self.append(CallKind::Postbacks, records).await.is_ok() {
+            for (job, answer) in waiting {
+                job.answer(answer);
+            }
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! What survives an outage: records in one redb file, durable before anybody is told so.
+//!
+//! One thread owns the file and does all that waits in one transaction, so that a thousand appends share one fsync. redb's
+//! lock on the file keeps a second process out. After an I/O error the file is closed and opened anew, never synced again
+//! as if nothing had been: Linux forgets what it could not write. A file that cannot be read is put beside and a new one is
+//! begun. Not for: what is in a record, see `spool_record.rs`; when to spool and drain, see `offline.rs` and `drain.rs`.
+
+use redb::backends::FileBackend;
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fmt, fs, io, thread};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+const FILE: &str = "spool.redb";
+
+const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
+/// Records that nobody can read, kept for a person.
+const UNREADABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("unreadable");
+const TOTALS: TableDefinition<&str, u64> = TableDefinition::new("totals");
+const BYTES: &str = "bytes";
+
+/// Orders in one transaction, at most; each append is a batch of requests.
+const GROUP_LIMIT: usize = 64;
+const WAITING_ORDERS: usize = 1024;
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// How long a file that failed is left alone.
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+/// An empty file that is larger is cut back.
+const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A record and its place in the order of arrival.
+pub type Stored = (u64, Vec<u8>);
+
+/// Why records were not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpoolError {
+    /// They would exceed the limit that the operator set.
+    Full,
+    /// The file cannot be written or read; the log says why.
+    Broken,
+}
+
+/// Why the spool cannot be used at all.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process has it.
+    InUse(PathBuf),
+    /// It was written by a version that keeps its files in another way.
+    Foreign(PathBuf),
+    Failed(PathBuf, String),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::InUse(path) => {
+                write!(
+                    formatter,
+                    "another process has the spool \"{}\"; give each proxy a POSTBACK_SPOOL of its own",
+                    path.display()
+                )
+            }
+            OpenError::Foreign(path) => write!(
+                formatter,
+                "the spool \"{}\" is in the format of another version; let that version drain it first",
+                path.display()
+            ),
+            OpenError::Failed(path, reason) => {
+                write!(formatter, "the spool \"{}\" cannot be used: {reason}", path.display())
+            }
+        }
+    }
+}
+
+/// What the spool holds, for whoever watches it.
+#[derive(Default)]
+pub struct Totals {
+    pub records: AtomicU64,
+    pub bytes: AtomicU64,
+    /// When the oldest record was made, in Unix milliseconds; 0 when there is none.
+    pub oldest_unix_ms: AtomicU64,
+    /// Files that could not be read and were put beside.
+    pub files_put_beside: AtomicU64,
+    pub is_broken: AtomicBool,
+}
+
+enum Order {
+    Append { records: Vec<Vec<u8>>, reply: oneshot::Sender<Result<(), SpoolError>> },
+    Oldest { limit: usize, reply: oneshot::Sender<Result<Vec<Stored>, SpoolError>> },
+    Remove { keys: Vec<u64>, reply: oneshot::Sender<Result<(), SpoolError>> },
+    PutBeside { key: u64, reply: oneshot::Sender<Result<(), SpoolError>> },
+}
+
+/// The way to the thread.
+#[derive(Clone)]
+pub struct Spool {
+    orders: mpsc::Sender<Order>,
+    pub totals: Arc<Totals>,
+    /// Told when there is something to drain.
+    pub filled: Arc<Notify>,
+}
+
+impl Spool {
+    /// Opens the file in the directory or makes it. The thread ends with the last handle.
+    pub fn open(
+        directory: &Path,
+        max_bytes: u64,
+        time_of: fn(&[u8]) -> u64,
+    ) -> Result<(Spool, JoinHandle<()>), OpenError> {
+        let failed = |error: io::Error| OpenError::Failed(directory.to_owned(), error.to_string());
+        fs::create_dir_all(directory).map_err(failed)?;
+        let path = directory.join(FILE);
+        let totals = Arc::new(Totals::default());
+        let mut store =
+            Store { path, max_bytes, time_of, open: None, retry_at: Instant::now(), totals: Arc::clone(&totals) };
+        store.reopen()?;
+        let (orders, inbox) = mpsc::channel(WAITING_ORDERS);
+        let filled = Arc::new(Notify::new());
+        let told = Arc::clone(&filled);
+        let thread =
+            thread::Builder::new().name("spool".to_owned()).spawn(move || store.serve(inbox, &told)).map_err(failed)?;
+        Ok((Spool { orders, totals, filled }, thread))
+    }
+
+    /// Returns when the records are on the disk; all of them, or none.
+    pub async fn append(&self, records: Vec<Vec<u8>>) -> Result<(), SpoolError> {
+        self.order(|reply| Order::Append { records, reply }).await
+    }
+
+    /// The first records in order of arrival.
+    pub async fn oldest(&self, limit: usize) -> Result<Vec<Stored>, SpoolError> {
+        self.order(|reply| Order::Oldest { limit, reply }).await
+    }
+
+    pub async fn remove(&self, keys: Vec<u64>) -> Result<(), SpoolError> {
+        self.order(|reply| Order::Remove { keys, reply }).await
+    }
+
+    /// Takes a record out of the order and keeps it where it stops nobody.
+    pub async fn put_beside(&self, key: u64) -> Result<(), SpoolError> {
+        self.order(|reply| Order::PutBeside { key, reply }).await
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.totals.records.load(Ordering::Relaxed) == 0
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Order,
+    ) -> Result<T, SpoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(order(reply)).await.map_err(|_| SpoolError::Broken)?;
+        answer.await.unwrap_or(Err(SpoolError::Broken))
+    }
+}
+
+struct Open {
+    database: Database,
+    next_key: u64,
+    bytes: u64,
+}
+
+struct Store {
+    path: PathBuf,
+    max_bytes: u64,
+    time_of: fn(&[u8]) -> u64,
+    open: Option<Open>,
+    retry_at: Instant,
+    totals: Arc<Totals>,
+}
+
+impl Store {
+    fn serve(mut self, mut inbox: mpsc::Receiver<Order>, filled: &Notify) {
+        let mut group = Vec::with_capacity(GROUP_LIMIT);
+        while let Some(order) = inbox.blocking_recv() {
+            group.push(order);
+            while group.len() < GROUP_LIMIT
+                && let Ok(order) = inbox.try_recv()
+            {
+                group.push(order);
+            }
+            let writes = self.perform(&mut group);
+            if writes && self.totals.records.load(Ordering::Relaxed) > 0 {
+                filled.notify_one();
+            }
+        }
+    }
+
+    /// Does a group of orders in one transaction and answers them; whether something was appended.
+    fn perform(&mut self, group: &mut Vec<Order>) -> bool {
+        if self.open.is_none() && Instant::now() >= self.retry_at {
+            self.retry_at = Instant::now() + REOPEN_PAUSE;
+            if let Err(error) = self.reopen() {
+                tracing::error!(%error, "the spool cannot be opened");
+            }
+        }
+        let result = match &mut self.open {
+            Some(open) => write(open, group, self.max_bytes),
+            None => Err(None),
+        };
+        let refused = match result {
+            Ok(refused) => refused,
+            Err(error) => {
+                if let Some(error) = error {
+                    self.close(&error);
+                }
+                for order in group.drain(..) {
+                    order.fail();
+                }
+                return false;
+            }
+        };
+        let mut has_appended = false;
+        for (position, order) in group.drain(..).enumerate() {
+            // A caller that has gone away does not need its answer.
+            match order {
+                Order::Append { reply, .. } => {
+                    let result = if refused.contains(&position) { Err(SpoolError::Full) } else { Ok(()) };
+                    has_appended |= result.is_ok();
+                    let _ = reply.send(result);
+                }
+                Order::Remove { reply, .. } | Order::PutBeside { reply, .. } => {
+                    let _ = reply.send(Ok(()));
+                }
+                Order::Oldest { limit, reply } => {
+                    let _ = reply.send(self.read(limit));
+                }
+            }
+        }
+        self.note_totals();
+        has_appended
+    }
+
+    fn read(&mut self, limit: usize) -> Result<Vec<Stored>, SpoolError> {
+        let read = match &self.open {
+            Some(open) => oldest(&open.database, limit),
+            None => return Err(SpoolError::Broken),
+        };
+        read.map_err(|error| {
+            self.close(&error);
+            SpoolError::Broken
+        })
+    }
+
+    fn note_totals(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let totals = (|| -> Result<_, redb::Error> {
+            let read = open.database.begin_read()?;
+            let records = read.open_table(RECORDS)?;
+            let first = records.first()?.map(|(_, record)| (self.time_of)(record.value()));
+            Ok((records.len()?, first.unwrap_or(0)))
+        })();
+        match totals {
+            Ok((count, first)) => {
+                self.totals.records.store(count, Ordering::Relaxed);
+                self.totals.bytes.store(open.bytes, Ordering::Relaxed);
+                self.totals.oldest_unix_ms.store(first, Ordering::Relaxed);
+                self.totals.is_broken.store(false, Ordering::Relaxed);
+                let is_large = fs::metadata(&self.path).is_ok_and(|file| file.len() > COMPACT_BYTES);
+                if count == 0
+                    && is_large
+                    && let Err(error) = open.database.compact()
+                {
+                    tracing::warn!(%error, "the empty spool cannot be cut back");
+                }
+            }
+            Err(error) => self.close(&error),
+        }
+    }
+
+    /// Nothing more is asked of this file handle.
+    fn close(&mut self, error: &redb::Error) {
+        tracing::error!(%error, "the spool failed");
+        self.totals.is_broken.store(true, Ordering::Relaxed);
+        self.open = None;
+        self.retry_at = Instant::now() + REOPEN_PAUSE;
+        if is_corruption(error) {
+            self.put_file_beside();
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        match open(&self.path) {
+            Err(error) if is_corruption(&error) => {
+                tracing::error!(%error, "the spool cannot be read");
+                self.put_file_beside();
+                self.open = Some(open(&self.path).map_err(|error| self.described(error))?);
+            }
+            result => self.open = Some(result.map_err(|error| self.described(error))?),
+        }
+        self.note_totals();
+        Ok(())
+    }
+
+    fn described(&self, error: redb::Error) -> OpenError {
+        match error {
+            redb::Error::DatabaseAlreadyOpen => OpenError::InUse(self.path.clone()),
+            redb::Error::UpgradeRequired(_) | redb::Error::TableTypeMismatch { .. } => {
+                OpenError::Foreign(self.path.clone())
+            }
+            error => OpenError::Failed(self.path.clone(), error.to_string()),
+        }
+    }
+
+    /// Keeps the file for whoever can read it, and makes room for a new one.
+    fn put_file_beside(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let beside = self.path.with_extension(format!("redb.corrupt-{}", now.as_millis()));
+        self.totals.files_put_beside.fetch_add(1, Ordering::Relaxed);
+        match fs::rename(&self.path, &beside) {
+            Ok(()) => tracing::error!(
+                file = %beside.display(),
+                "the spool is corrupt: its records are not drained; it was put beside and a new one is begun"
+            ),
+            Err(error) => tracing::error!(%error, "the corrupt spool cannot be put beside"),
+        }
+    }
+}
+
+impl Order {
+    fn fail(self) {
+        match self {
+            Order::Append { reply, .. } | Order::Remove { reply, .. } | Order::PutBeside { reply, .. } => {
+                let _ = reply.send(Err(SpoolError::Broken));
+            }
+            Order::Oldest { reply, .. } => {
+                let _ = reply.send(Err(SpoolError::Broken));
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Open, redb::Error> {
+    // Addresses and tokens are in it.
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
+    let write = database.begin_write()?;
+    let (next_key, bytes) = {
+        let records = write.open_table(RECORDS)?;
+        let unreadable = write.open_table(UNREADABLE)?;
+        let last = records.last()?.map_or(0, |(key, _)| key.value());
+        let last_unreadable = unreadable.last()?.map_or(0, |(key, _)| key.value());
+        let bytes = write.open_table(TOTALS)?.get(BYTES)?.map_or(0, |bytes| bytes.value());
+        (last.max(last_unreadable) + 1, bytes)
+    };
+    write.commit()?;
+    Ok(Open { database, next_key, bytes })
+}
+
+/// Writes what the orders ask for and makes it durable; gives the positions of the appends that do not fit.
+fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<Vec<usize>, Option<redb::Error>> {
+    let mut refused = Vec::new();
+    if group.iter().all(|order| matches!(order, Order::Oldest { .. })) {
+        return Ok(refused);
+    }
+    let (mut next_key, mut bytes) = (open.next_key, open.bytes);
+    (|| -> Result<(), redb::Error> {
+        let mut write = open.database.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        {
+            let mut records = write.open_table(RECORDS)?;
+            for (position, order) in group.iter().enumerate() {
+                match order {
+                    Order::Append { records: new, .. } => {
+                        let more: u64 = new.iter().map(|record| record.len() as u64).sum();
+                        if bytes + more > max_bytes {
+                            refused.push(position);
+                            continue;
+                        }
+                        for record in new {
+                            records.insert(next_key, record.as_slice())?;
+                            next_key += 1;
+                        }
+                        bytes += more;
+                    }
+                    Order::Remove { keys, .. } => {
+                        for key in keys {
+                            let length = records.remove(key)?.map_or(0, |record| record.value().len() as u64);
+                            bytes = bytes.saturating_sub(length);
+                        }
+                    }
+                    Order::PutBeside { key, .. } => {
+                        let record = records.remove(key)?.map(|record| record.value().to_vec());
+                        if let Some(record) = record {
+                            bytes = bytes.saturating_sub(record.len() as u64);
+                            write.open_table(UNREADABLE)?.insert(key, record.as_slice())?;
+                        }
+                    }
+                    Order::Oldest { .. } => {}
+                }
+            }
+            write.open_table(TOTALS)?.insert(BYTES, bytes)?;
+        }
+        write.commit()?;
+        Ok(())
+    })()
+    .map_err(Some)?;
+    (open.next_key, open.bytes) = (next_key, bytes);
+    Ok(refused)
+}
+
+fn oldest(database: &Database, limit: usize) -> Result<Vec<Stored>, redb::Error> {
+    let read = database.begin_read()?;
+    let records = read.open_table(RECORDS)?;
+    let mut found = Vec::new();
+    for entry in records.iter()?.take(limit) {
+        let (key, record) = entry?;
+        found.push((key.value(), record.value().to_vec()));
+    }
+    Ok(found)
+}
+
+fn is_corruption(error: &redb::Error) -> bool {
+    match error {
+        redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
+        // Not a file of redb.
+        redb::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! The file: what was appended is there after the end of the thread, in order, once; what is broken stops nothing.
+
+use super::*;
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("postback-spool-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Place(path)
+    }
+
+    fn open(&self, max_bytes: u64) -> (Spool, JoinHandle<()>) {
+        Spool::open(&self.0, max_bytes, |record| u64::from(record[0])).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const LARGE: u64 = 1 << 20;
+
+fn records(first: u8, count: u8) -> Vec<Vec<u8>> {
+    (first..first + count).map(|byte| vec![byte; 10]).collect()
+}
+
+async fn contents(spool: &Spool) -> Vec<u8> {
+    spool.oldest(1000).await.unwrap().iter().map(|(_, record)| record[0]).collect()
+}
+
+#[tokio::test]
+async fn order_and_totals_survive_a_restart() {
+    let place = Place::new("restart");
+    let (spool, thread) = place.open(LARGE);
+    spool.append(records(1, 5)).await.unwrap();
+    spool.append(records(6, 2)).await.unwrap();
+    let first = spool.oldest(2).await.unwrap();
+    spool.remove(first.iter().map(|(key, _)| *key).collect()).await.unwrap();
+    drop(spool);
+    thread.join().unwrap();
+    let (spool, _thread) = place.open(LARGE);
+    let totals = &spool.totals;
+    assert_eq!((totals.records.load(Ordering::Relaxed), totals.bytes.load(Ordering::Relaxed)), (5, 50));
+    assert_eq!(totals.oldest_unix_ms.load(Ordering::Relaxed), 3);
+    spool.append(records(8, 1)).await.unwrap();
+    assert_eq!(contents(&spool).await, [3, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
+async fn limit_refuses_a_whole_append_and_takes_again_when_there_is_room() {
+    let place = Place::new("limit");
+    let (spool, _thread) = place.open(100);
+    spool.append(records(1, 9)).await.unwrap();
+    assert_eq!(spool.append(records(10, 2)).await, Err(SpoolError::Full));
+    spool.append(records(10, 1)).await.unwrap();
+    assert_eq!(contents(&spool).await.len(), 10);
+    let first = spool.oldest(2).await.unwrap();
+    spool.remove(first.iter().map(|(key, _)| *key).collect()).await.unwrap();
+    spool.append(records(11, 2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_put_beside_leaves_the_order() {
+    let place = Place::new("beside");
+    let (spool, _thread) = place.open(LARGE);
+    spool.append(records(1, 3)).await.unwrap();
+    let second = spool.oldest(3).await.unwrap()[1].0;
+    spool.put_beside(second).await.unwrap();
+    assert_eq!(contents(&spool).await, [1, 3]);
+    assert_eq!(spool.totals.bytes.load(Ordering::Relaxed), 20);
+}
+
+#[tokio::test]
+async fn second_process_is_kept_out() {
+    let place = Place::new("lock");
+    let (_spool, _thread) = place.open(LARGE);
+    let second = Spool::open(&place.0, LARGE, |_| 0);
+    assert!(matches!(second, Err(OpenError::InUse(_))));
+}
+
+#[tokio::test]
+async fn file_that_is_no_spool_is_put_beside() {
+    let place = Place::new("corrupt");
+    fs::create_dir_all(&place.0).unwrap();
+    for garbage in [vec![0_u8; 8192], b"something else".to_vec()] {
+        fs::write(place.0.join(FILE), &garbage).unwrap();
+        let (spool, thread) = place.open(LARGE);
+        assert_eq!(spool.totals.files_put_beside.load(Ordering::Relaxed), 1);
+        spool.append(records(1, 1)).await.unwrap();
+        assert_eq!(contents(&spool).await, [1]);
+        drop(spool);
+        thread.join().unwrap();
+        let beside: Vec<_> = fs::read_dir(&place.0).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(beside.iter().any(|path| path != &place.0.join(FILE) && fs::read(path).unwrap() == garbage));
+    }
+}
+
+#[tokio::test]
+async fn appends_at_once_share_a_commit_and_are_all_there() {
+    let place = Place::new("group");
+    let (spool, _thread) = place.open(LARGE);
+    let appends: Vec<_> = (0..100)
+        .map(|number| {
+            let spool = spool.clone();
+            tokio::spawn(async move { spool.append(vec![vec![number]]).await })
+        })
+        .collect();
+    for append in appends {
+        append.await.unwrap().unwrap();
+    }
+    let mut found = contents(&spool).await;
+    found.sort_unstable();
+    assert_eq!(found, (0..100).collect::<Vec<u8>>());
+}

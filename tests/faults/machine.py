@@ -1,0 +1,131 @@
+"""A PostgreSQL cluster and a proxy that are stopped, killed and frozen: for these tests alone, with fsync on."""
+
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+
+import psycopg
+from support import REPOSITORY, Campaign, Proxy, wait_until
+
+TOOL = REPOSITORY / "dev/cluster"
+TEMPLATE = "postback_template"
+
+
+def is_alive(process):
+    """Whether a process runs: neither gone nor a zombie."""
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Cluster:
+    """A cluster of its own in a directory."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.tool("start").check_returncode()
+        printed = subprocess.run([TOOL, "env", directory], check=True, capture_output=True, text=True).stdout
+        settings = dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
+        self.address = {"host": settings["PGHOST"], "port": settings["PGPORT"], "user": settings["PGUSER"]}
+        self.home = pathlib.Path(settings["PGPASSFILE"]).parent
+        self.databases = 0
+        with self.connect("postgres") as server:
+            server.execute(f"CREATE DATABASE {TEMPLATE}")
+        with self.connect(TEMPLATE) as database:
+            database.execute("CREATE EXTENSION postback")
+            database.execute("SELECT postback.install()")
+
+    def create_database(self):
+        self.databases += 1
+        name = f"postback_{self.databases}"
+        with self.connect("postgres") as server:
+            server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return name
+
+    def start(self):
+        """On the port it had; what a killed server leaves behind may take a moment to let go of it."""
+        wait_until(lambda: self.tool("start", "--port", self.address["port"]).returncode == 0, "the cluster starts")
+
+    def stop(self):
+        self.tool("stop").check_returncode()
+
+    def remove(self):
+        self.tool("remove").check_returncode()
+
+    def tool(self, command, *arguments):
+        return subprocess.run([TOOL, command, self.directory, *arguments], capture_output=True, stdin=subprocess.DEVNULL)
+
+    def connect(self, name):
+        return psycopg.connect(dbname=name, autocommit=True, **self.address)
+
+    def url(self, name):
+        return "postgresql:///{}?host={host}&port={port}&user={user}".format(name, **self.address)
+
+    @property
+    def postmaster(self):
+        return int((self.home / "data/postmaster.pid").read_text().split()[0])
+
+    def processes(self):
+        """The postmaster and its children."""
+        children = pathlib.Path(f"/proc/{self.postmaster}/task/{self.postmaster}/children").read_text().split()
+        return [self.postmaster, *map(int, children)]
+
+    def kill_postmaster(self):
+        processes = self.processes()
+        os.kill(processes[0], signal.SIGKILL)
+        # Where nobody reaps orphans, the dead postmaster would count as one that runs.
+        wait_until(lambda: not any(map(is_alive, processes)), "the server's processes have ended")
+        (self.home / "data/postmaster.pid").unlink()
+
+    def kill_backend(self):
+        """One that works for the proxy; the others are restarted by the postmaster, after crash recovery."""
+        with self.connect("postgres") as server:
+            pid = server.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'postback-proxy' ORDER BY query_start DESC LIMIT 1"
+            ).fetchone()[0]
+        os.kill(pid, signal.SIGKILL)
+
+    def freeze(self):
+        """Nothing answers and no connection breaks, as when the network to the server is cut."""
+        frozen = self.processes()
+        for process in frozen:
+            os.kill(process, signal.SIGSTOP)
+        return frozen
+
+    @staticmethod
+    def thaw(frozen):
+        for process in frozen:
+            os.kill(process, signal.SIGCONT)
+
+
+class Machine:
+    """The cluster, a campaign in it, and a proxy with a spool before it; each machine has a database of its own."""
+
+    def __init__(self, cluster, spool, **settings):
+        self.cluster, self.spool, self.settings = cluster, spool, settings
+        self.database = cluster.create_database()
+        with self.connect() as database:
+            self.campaign = Campaign(database, subscribers=range(1, 2001))
+        self.proxy = Proxy(cluster.url(self.database), spool=spool, **settings).wait_until_ready()
+        wait_until((pathlib.Path(spool) / "routes.json").exists, "the routes are on disk")
+
+    def connect(self):
+        return self.cluster.connect(self.database)
+
+    def kill_proxy(self):
+        self.proxy.process.kill()
+        self.proxy.process.wait()
+
+    def restart_proxy(self):
+        addresses = self.proxy.listen, self.proxy.admin_listen
+        self.proxy = Proxy(self.cluster.url(self.database), addresses, spool=self.spool, **self.settings)
+
+    def is_well(self):
+        """The database takes live requests, and the spool is empty."""
+        try:
+            return self.proxy.admin("/readyz").text == "ok\n" and self.proxy.metric("spool_records") == 0
+        except OSError:
+            return False

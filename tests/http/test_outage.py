@@ -1,0 +1,247 @@
+"""What clients and networks see while the database is away, and that it is all in the database afterwards."""
+
+import contextlib
+import pathlib
+import re
+import stat
+
+import pytest
+from support import Campaign, Proxy, connect, database_url, wait_until
+
+TEMPLATES = [
+    "https://n.example.com/offer/789?aff_click_id={click_id}",
+    "https://n.example.com/{campaign_id}/{segment_id}/{variant_id}/{offer_id}/{send_id}?c={click_id}",
+    "HTTP://N.example.COM:8443/x/{sub1}/{click_id}{sub2}/y?{sub1}={sub2}&n={network}&d#f={click_id}",
+    "https://bücher.example/straße/{sub3}?q=ü&c={click_id}&empty={sub9}",
+    "https://n.example.com/a%20b/?c={click_id}&c={click_id}&x={campaign_id}{sub1}",
+]
+SUBS = ["", "&sub1=a%20b&sub2=%C3%BC%26%3D", "&sub1=..&sub2=.&sub3=%2e%2e", "&sub3=%252E&sub9=%F0%9F%98%80"]
+
+
+@contextlib.contextmanager
+def away(database):
+    """Nobody can connect to the database, and those who could are thrown out."""
+    name = database.info.dbname
+    with connect("postgres") as server:
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = %s AND application_name = 'postback-proxy'",
+            [name],
+        )
+        try:
+            yield
+        finally:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@pytest.fixture
+def place(databases):
+    """A database with a campaign, for one test."""
+    with connect(databases.create()) as connection:
+        connection.campaign = Campaign(connection)
+        yield connection
+
+
+@pytest.fixture
+def start_spooling(start_proxy, place, tmp_path):
+    """Starts a proxy with a spool that knows the routes."""
+
+    def start(**settings):
+        proxy = start_proxy(database_url(place), spool=tmp_path / "spool", **settings)
+        wait_until((tmp_path / "spool/routes.json").exists, "the routes are on disk")
+        return proxy
+
+    return start
+
+
+def wait_until_drained(proxy):
+    wait_until(lambda: proxy.metric("spool_records") == 0, "the spool is empty")
+
+
+def without_click_id(location):
+    return re.sub("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}", "ID", location)
+
+
+def test_redirects_are_the_same_bytes_with_and_without_the_database(start_spooling, place):
+    targets = []
+    for number, template in enumerate(TEMPLATES):
+        offer = place.execute("SELECT postback.add_offer('Offer', %s)", [template]).fetchone()[0]
+        place.execute("INSERT INTO postback.campaigns (campaign_id, offer_id) VALUES (%s, %s)", [1000 + number, offer])
+        send = place.execute(
+            "SELECT postback.create_send(%s, %s, segment_id => %s, base_url => 'https://s.example.com')",
+            [1000 + number, offer, None if number % 2 else 7],
+        ).fetchone()[0]
+        code = place.execute("SELECT code FROM postback.mint_links(%s, '{5}')", [send]).fetchone()[0]
+        place.execute(
+            "INSERT INTO postback.link_aliases SELECT %s, max(link_id) FROM postback.links", [f"alias-{number}"]
+        )
+        targets += [f"/{code}", f"/alias-{number}", f"/{code})."]
+        targets += [f"/click?campaign={1000 + number}{subs}" for subs in SUBS]
+        targets += [f"/click?campaign={1000 + number}&click_id=f{number}&offer={offer}{SUBS[1]}"]
+    targets += ["/click?campaign=99", "/click?campaign=1000&offer=999999", "/click", "/no-such-alias", "/4KdXyZ01abcd"]
+    proxy = start_spooling()
+    with_database = [proxy.get(target) for target in targets]
+    with away(place):
+        wait_until(lambda: proxy.metric("spooled_total") > 0 or proxy.get(targets[0]).status == 0, "taps are spooled")
+        without = [proxy.get(target) for target in targets]
+        assert proxy.metric("spooled_total") >= len(TEMPLATES) * 8
+    for target, one, other in zip(targets, with_database, without):
+        assert one.status == other.status, target
+        if one.status == 302:
+            assert without_click_id(one.location) == without_click_id(other.location), target
+            assert one.headers.keys() == other.headers.keys()
+    wait_until_drained(proxy)
+    ids = {
+        match[0]
+        for answer in with_database + without
+        if answer.status == 302 and (match := re.search("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}", answer.location))
+    }
+    stored = {row[0] for row in place.execute("SELECT click_id FROM postback.clicks")}
+    assert ids <= stored
+    assert {f"f{number}" for number in range(len(TEMPLATES))} <= stored
+
+
+def test_proxy_that_starts_without_a_database_redirects_every_own_link(start_spooling, place, tmp_path):
+    first = start_spooling()
+    assert first.stop() == 0
+    assert stat.S_IMODE((tmp_path / "spool/code_key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "spool/spool.redb").stat().st_mode) == 0o600
+    with away(place):
+        proxy = start_spooling()
+        assert proxy.admin("/readyz").text.startswith("spooling")
+        answers = [proxy.get(f"/{code}") for code in place.campaign.codes.values()]
+        assert [answer.status for answer in answers] == [302] * 3
+    wait_until_drained(proxy)
+    wait_until(lambda: proxy.admin("/readyz").text == "ok\n", "the database is back")
+    ids = {answer.location.split("=")[1] for answer in answers}
+    assert {row[0] for row in place.execute("SELECT click_id FROM postback.clicks")} == ids
+
+
+def test_networks_hear_their_own_word_and_late_postbacks_count(start_spooling, place):
+    place.execute("SELECT postback.add_network('Tune', 'tune')")
+    place.execute("UPDATE postback.networks SET answer_body = 'success=true;' WHERE slug = 'tune'")
+    proxy = start_spooling()
+    before = proxy.get("/postback/tune?transaction_id=x").body, proxy.get("/postback/none?transaction_id=x").body
+    with away(place):
+        click_id = proxy.get(f"/{place.campaign.codes[1001]}").location.split("=")[1]
+        target = f"/postback?click_id={click_id}&payout=12.50&transaction_id=t1&status=approved"
+        answers = [proxy.get(target), proxy.post("/postback", target.split("?")[1].encode())]
+        assert [(answer.status, answer.text) for answer in answers] == [(200, "OK")] * 2
+        tune, none = proxy.get("/postback/tune?transaction_id=x"), proxy.get("/postback/none?transaction_id=x")
+        assert (tune.status, tune.body, none.status, none.body) == (200, before[0], 403, before[1])
+        waited_at = place.execute("SELECT clock_timestamp()").fetchone()[0]
+    wait_until_drained(proxy)
+    conversion = place.execute("SELECT click_id, payout::text, received_at < %s FROM postback.conversions", [waited_at])
+    assert conversion.fetchall() == [(click_id, "12.50", True)]
+    verdicts = place.execute("SELECT verdict::text, count(*) FROM postback.postbacks GROUP BY 1")
+    assert dict(verdicts.fetchall()) == {"accepted": 1, "duplicate": 1, "unmatched": 2, "unauthenticated": 2}
+
+
+def test_taps_keep_their_time(start_spooling, place):
+    proxy = start_spooling()
+    with away(place):
+        proxy.get("/click?campaign=456&click_id=early")
+        proxy.get("/click?campaign=456")
+        waited_at = place.execute("SELECT clock_timestamp()").fetchone()[0]
+        wait_until(lambda: place.execute("SELECT clock_timestamp() > %s + interval '100 ms'", [waited_at]).fetchone()[0], "time passes")
+    wait_until_drained(proxy)
+    rows = place.execute("SELECT bool_and(clicked_at <= %s), count(*) FROM postback.clicks", [waited_at]).fetchone()
+    assert rows == (True, 2)
+    # The id that the proxy minted carries its address.
+    assert place.execute("SELECT array_agg(click_id) FROM postback.click_locations").fetchone()[0] == ["early"]
+
+
+def test_hanging_database_is_not_waited_for(start_spooling, place):
+    proxy = start_spooling(spool_after_ms=200)
+    code = place.campaign.codes[1001]
+    with connect(place.info.dbname) as other, other.transaction():
+        other.execute("LOCK TABLE postback.clicks, postback.postbacks IN ACCESS EXCLUSIVE MODE")
+        assert proxy.get(f"/{code}").status == 302
+        assert proxy.get("/postback?transaction_id=a").status == 200
+        assert proxy.metric("spool_records") == 2
+    wait_until_drained(proxy)
+    assert place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == 1
+    assert place.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0] == 1
+
+
+def test_database_that_may_not_write_is_not_waited_for(start_spooling, place):
+    proxy = start_spooling()
+    name = place.info.dbname
+    place.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with connect("postgres") as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+            [name, place.info.backend_pid],
+        )
+        assert proxy.get(f"/{place.campaign.codes[1001]}").status == 302
+        wait_until(lambda: proxy.metric("spool_records") == 1, "the tap is in the spool")
+        server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    wait_until_drained(proxy)
+    assert place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == 1
+
+
+def test_refused_requests_become_dead_letters_and_block_nobody(start_spooling, place):
+    proxy = start_spooling()
+    place.execute("ALTER TABLE postback.clicks ADD CONSTRAINT poison CHECK (user_agent NOT LIKE '%poison%')")
+    code = place.campaign.codes[1001]
+    # Live, and out of the spool.
+    assert proxy.get(f"/{code}", headers={"User-Agent": "poison"}).status == 302
+    with away(place):
+        agents = ["one", "poison", "two", "poison", "three"]
+        answers = [proxy.get(f"/{code}", headers={"User-Agent": agent}) for agent in agents]
+        assert {answer.status for answer in answers} == {302}
+    wait_until_drained(proxy)
+    letters = place.execute("SELECT request_id, request ->> 'user_agent', failure FROM postback.dead_letters").fetchall()
+    assert [letter[1:] for letter in letters] == [("poison", "23514")] * 3
+    stored = {row[0] for row in place.execute("SELECT user_agent FROM postback.clicks")}
+    assert stored == {"one", "two", "three"}
+    assert proxy.metric("dead_letters_total") == 3
+
+
+def test_full_spool_redirects_taps_and_turns_postbacks_away(start_spooling, place):
+    proxy = start_spooling(spool_max_bytes=1 << 20)
+    code = place.campaign.codes[1001]
+    body = b"transaction_id=a&x=" + b"y" * 60_000
+    with away(place):
+        statuses = [proxy.post("/postback", body).status for _ in range(25)]
+        assert set(statuses) == {200, 503} and statuses == sorted(statuses)
+        refused = proxy.post("/postback", body)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        while proxy.metric("clicks_unrecorded_total") == 0:
+            assert proxy.get(f"/{code}", headers={"User-Agent": "z" * 1000}).status == 302
+        assert proxy.admin("/readyz").status == 503
+        assert "taps are redirected and not recorded" in proxy.log
+    wait_until_drained(proxy)
+    count = place.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0]
+    assert count == statuses.count(200)
+
+
+def test_second_proxy_cannot_have_the_same_spool(start_spooling, place, tmp_path):
+    start_spooling()
+    second = Proxy(database_url(place), spool=tmp_path / "spool")
+    assert second.process.wait(timeout=15) == 1
+    assert "give each proxy a POSTBACK_SPOOL of its own" in second.log
+
+
+def test_damaged_records_are_told_and_the_others_drained(start_spooling, place, tmp_path):
+    proxy = start_spooling()
+    agents = [f"agent-{number:04}" for number in range(50)]
+    with away(place):
+        for agent in agents:
+            assert proxy.get(f"/{place.campaign.codes[1001]}", headers={"User-Agent": agent}).status == 302
+        # Closed properly, so that the file is not checked as a whole when it is opened.
+        assert proxy.stop() == 0
+        file = pathlib.Path(tmp_path / "spool/spool.redb")
+        # The record lies in several versions of its page.
+        file.write_bytes(file.read_bytes().replace(b"agent-0007", b"agent-9999"))
+    proxy = start_spooling()
+    wait_until(lambda: "spool" in proxy.log and proxy.metric("spool_records") == 0, "the spool is empty")
+    stored = {row[0] for row in place.execute("SELECT user_agent FROM postback.clicks")}
+    assert stored == set(agents) - {"agent-0007"}
+    assert proxy.metric("spool_unreadable_total") == 1
+    assert "cannot be read" in proxy.log
+
+
+def test_no_spool_is_said_loudly(start_proxy, place):
+    assert "POSTBACK_SPOOL is not set" in start_proxy(database_url(place)).log
