@@ -159,7 +159,7 @@ def test_hanging_database_is_not_waited_for(start_spooling, place):
         other.execute("LOCK TABLE postback.clicks, postback.postbacks IN ACCESS EXCLUSIVE MODE")
         assert proxy.get(f"/{code}").status == 302
         assert proxy.get("/postback?transaction_id=a").status == 200
-        assert proxy.metric("spool_records") == 2
+        wait_until(lambda: proxy.metric("spool_records") == 2, "both are in the spool")
     wait_until_drained(proxy)
     assert place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == 1
     assert place.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0] == 1
