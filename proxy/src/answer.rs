@@ -64,6 +64,13 @@ pub fn method_not_allowed(allow: &'static str) -> Answer {
     answer
 }
 
+/// For whoever guesses codes.
+pub fn too_many_misses() -> Answer {
+    let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, "too many unknown links\n");
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    answer
+}
+
 /// Not recorded: the sender shall come again.
 pub fn unavailable() -> Answer {
     let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "try again\n");

@@ -27,6 +27,8 @@ It is configured by environment variables:
   POSTBACK_LISTEN                address and port for taps and postbacks [127.0.0.1:8080]
   POSTBACK_ADMIN_LISTEN          address and port for health and metrics [127.0.0.1:9090]
   POSTBACK_TRUSTED_PROXIES       addresses and CIDRs whose X-Forwarded-For counts [none]
+  POSTBACK_PROXY_PROTOCOL        on: every connection comes from a trusted proxy and begins with a PROXY header, version 1 or 2 [off]
+  POSTBACK_MISSES_PER_MINUTE     taps of unknown links that a client may have a minute before further ones get 429; 0: any number [60]
   POSTBACK_CLICK_CONNECTIONS     database connections that record clicks [2]
   POSTBACK_POSTBACK_CONNECTIONS  database connections that take postbacks [2]
   POSTBACK_BATCH_LIMIT           requests in one database call, at most [256]
@@ -57,6 +59,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub admin_listen: SocketAddr,
     pub trusted_proxies: Vec<IpNet>,
+    pub proxy_protocol: bool,
+    pub misses_per_minute: u64,
     pub click_connections: usize,
     pub postback_connections: usize,
     pub batch_limit: usize,
@@ -105,6 +109,8 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
         listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
         admin_listen: admin_listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9090))),
         trusted_proxies,
+        proxy_protocol: reader.switch("POSTBACK_PROXY_PROTOCOL"),
+        misses_per_minute: reader.number("POSTBACK_MISSES_PER_MINUTE", 60, 0, 60_000),
         click_connections: reader.number("POSTBACK_CLICK_CONNECTIONS", 2, 1, 1000) as usize,
         postback_connections: reader.number("POSTBACK_POSTBACK_CONNECTIONS", 2, 1, 1000) as usize,
         batch_limit: reader.number("POSTBACK_BATCH_LIMIT", 256, 1, 10_000) as usize,
@@ -125,6 +131,11 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
     if config.listen == config.admin_listen && config.listen.port() != 0 {
         reader
             .problem::<()>("POSTBACK_LISTEN and POSTBACK_ADMIN_LISTEN are the same address; give them different ports");
+    }
+    if config.proxy_protocol && config.trusted_proxies.is_empty() {
+        reader.problem::<()>(
+            "POSTBACK_PROXY_PROTOCOL is on, but POSTBACK_TRUSTED_PROXIES names nobody who may send the header",
+        );
     }
     reader.finish(config)
 }

@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 const ROUTES_FILE: &str = "routes.json";
+/// More sends than anybody makes between two readings of the routes.
+const SENDS_SINCE: i64 = 1000;
+
 const KEY_FILE: &str = "code_key";
 
 /// The network of a plain `/postback`.
@@ -144,6 +147,14 @@ impl RouteTable {
         self.aliases.get(alias).map(|&link_id| LinkId::from_bigint(link_id).bucket())
     }
 
+    /// Whether a code is of no send that exists or may have been made since the routes were read. Aliases may be newer than the table.
+    fn is_surely_unknown(&self, code: &str, key: Option<&CodeKey>) -> bool {
+        let Some(link) = key.and_then(|key| key.decode(code)) else { return false };
+        let send_id = i64::from(link.send_id());
+        let may_be_new = (self.newest_send()..self.newest_send() + SENDS_SINCE).contains(&send_id);
+        !self.aliases.contains_key(code) && !self.sends.contains_key(&send_id) && !may_be_new
+    }
+
     fn lead(&self, tap: &Tap, key: Option<&CodeKey>) -> Lead {
         match &tap.target {
             Target::Link { click_id, .. } => {
@@ -252,6 +263,11 @@ impl Directory {
         {
             tracing::error!(%error, "the code key cannot be kept on disk");
         }
+    }
+
+    pub fn is_surely_unknown(&self, code: &str) -> bool {
+        let table = self.table();
+        !table.is_empty() && self.key.with(|key| table.is_surely_unknown(code, key))
     }
 
     pub fn lead(&self, tap: &Tap) -> Lead {

@@ -18,10 +18,12 @@ pub mod health;
 pub mod host;
 pub mod logging;
 pub mod metrics;
+pub mod misses;
 pub mod offline;
 pub mod outbound_client;
 pub mod page;
 pub mod postback;
+pub mod proxy_protocol;
 pub mod redirect;
 pub mod routes;
 pub mod server;
@@ -38,6 +40,7 @@ use crate::drain::Drain;
 use crate::error::RunError;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::misses::Misses;
 use crate::offline::Offline;
 use crate::outbound_client::Client;
 use crate::page::Page;
@@ -93,11 +96,13 @@ pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Out
     let key = Arc::new(KnownKey::default());
     let (phase, phases) = watch::channel(Phase::Running);
     let (backend, mut recording) = backend(&config, &metrics, &key, &phases)?;
+    let balancers = config.proxy_protocol.then(|| config.trusted_proxies.clone().into());
     let routes = Arc::new(Routes {
         trusted_proxies: config.trusted_proxies,
         page: Page::new(config.page, &config.brand),
         metrics: Arc::clone(&metrics),
         body_deadline: config.request_deadline,
+        misses: (config.misses_per_minute > 0).then(|| Misses::new(config.misses_per_minute)),
         backend,
     });
     let health = Arc::new(Health {
@@ -108,8 +113,9 @@ pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Out
         routes: Arc::clone(&routes),
         phase: phases.clone(),
     });
-    let limits = Limits { connections: connection_limit(config.max_deliveries), open: metrics.connections.clone() };
-    let admin_limits = Limits { connections: MAX_ADMIN_CONNECTIONS, open: Default::default() };
+    let limits =
+        Limits { connections: connection_limit(config.max_deliveries), open: metrics.connections.clone(), balancers };
+    let admin_limits = Limits { connections: MAX_ADMIN_CONNECTIONS, open: Default::default(), balancers: None };
     let mut public = tokio::spawn(server::serve(adopt(listeners.public)?, routes, limits, phases));
     // The probes go on answering while the public side drains.
     let (admin_phase, admin_phases) = watch::channel(Phase::Running);

@@ -8,6 +8,7 @@
 //! | `/{code}` | GET, HEAD | `redirect.rs`: a tap on a link of ours |
 //! | anything else | any | one and the same 404 |
 //!
+//! A client that taps unknown links again and again gets 429 for further ones, and is redirected all the same by those that exist.
 //! Checked before the table, in this order: Host (400), length of path and query (414). A known path with another
 //! method is 405. Paths are compared as they came: no decoding, no `..`, no second slash. Of an absolute-form target
 //! only path and query count; no answer depends on the host.
@@ -18,6 +19,7 @@ use crate::client_address::client_address;
 use crate::directory::Directory;
 use crate::host;
 use crate::metrics::{Metrics, RouteLabel};
+use crate::misses::Misses;
 use crate::page::Page;
 use crate::postback::{self, Postback, PostbackAnswer};
 use crate::redirect::{self, KnownKey, Tap, TapAnswer};
@@ -39,6 +41,8 @@ pub struct Routes {
     pub page: Page,
     pub metrics: Arc<Metrics>,
     pub body_deadline: Duration,
+    /// `None`: anybody may miss as often as they like.
+    pub misses: Option<Misses>,
     pub backend: Backend,
 }
 
@@ -140,7 +144,22 @@ impl Routes {
             Route::Page => self.page.answer(),
             Route::Click => redirect::tap_campaign(foreign_clicks, client, request).await,
             Route::Postback => postback::receive(postbacks, client, self.body_deadline, request, body).await,
-            Route::Code(length) => redirect::tap_code(clicks, key, directory, client, length, request).await,
+            Route::Code(length) => {
+                let code = request.uri.path().get(1..=length).unwrap_or_default();
+                let misses = self.misses.as_ref();
+                if misses.is_some_and(|misses| misses.are_too_many(client))
+                    && directory.is_some_and(|directory| directory.is_surely_unknown(code))
+                {
+                    return (label, answer::too_many_misses());
+                }
+                let answer = redirect::tap_code(clicks, key, directory, client, length, request).await;
+                if let Some(misses) = misses
+                    && answer.status() == StatusCode::NOT_FOUND
+                {
+                    misses.count(client);
+                }
+                answer
+            }
             Route::Unknown => answer::not_found(),
         };
         (label, answer)

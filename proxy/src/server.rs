@@ -1,15 +1,19 @@
 //! Accepting connections and seeing them through: limits, deadlines, drain. What is answered is the handler's business.
 //!
 //! One task per connection, none per request. hyper gives the deadline for headers (which is also the one for idling)
-//! and the limits of a message's head; `client_stream.rs` gives the deadline for writing.
+//! and the limits of a message's head; `client_stream.rs` gives the deadline for writing. Where a load balancer stands before us, its
+//! PROXY header comes first.
 
 use crate::answer::Answer;
+use crate::client_address::is_trusted;
 use crate::client_stream::ClientStream;
+use crate::proxy_protocol;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use prometheus_client::metrics::gauge::Gauge;
 use std::convert::Infallible;
 use std::io;
@@ -26,6 +30,9 @@ const HEADER_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Room for a head with a 64 KiB user agent, which is answered like any other.
 const MAX_BUFFER_SIZE: usize = 96 * 1024;
+
+/// After so long a connection is closed behind its next answer, so that load balancers spread clients anew.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3600);
 
 /// After a failed accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -45,10 +52,12 @@ pub enum Phase {
     Closing,
 }
 
-/// How many connections may be open, and where to count them.
+/// How many connections may be open, where to count them, and who must begin them with a PROXY header.
 pub struct Limits {
     pub connections: usize,
     pub open: Gauge,
+    /// The load balancers, where all connections come through one.
+    pub balancers: Option<Arc<[IpNet]>>,
 }
 
 /// Serves until the drain is over: returns when no connection is left or the phase is `Closing`.
@@ -70,11 +79,13 @@ pub async fn serve<H: Handler>(
                 None => continue,
             },
         };
-        let connection = Connection { handler: Arc::clone(&handler), peer };
+        let (handler, balancers) = (Arc::clone(&handler), limits.balancers.clone());
         let (http, phase, open) = (http.clone(), phase.clone(), limits.open.clone());
         tokio::spawn(async move {
             open.inc();
-            connection.serve(&http, stream, phase).await;
+            if let Some((stream, peer)) = introduced(stream, peer, balancers.as_deref()).await {
+                Connection { handler, peer }.serve(&http, stream, phase).await;
+            }
             open.dec();
             drop(slot);
         });
@@ -128,6 +139,16 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpSt
     }
 }
 
+/// The stream behind its PROXY header and the peer that this names; `None` when the header is missing, late or not this peer's to send.
+async fn introduced(mut stream: TcpStream, peer: IpAddr, balancers: Option<&[IpNet]>) -> Option<(TcpStream, IpAddr)> {
+    let Some(balancers) = balancers else { return Some((stream, peer)) };
+    if !is_trusted(peer.to_canonical(), balancers) {
+        return None;
+    }
+    let client = timeout(HEADER_DEADLINE, proxy_protocol::read(&mut stream)).await.ok()?.ok()?;
+    Some((stream, client.unwrap_or(peer)))
+}
+
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
@@ -151,6 +172,7 @@ impl<H: Handler> Connection<H> {
             biased;
             _ = connection.as_mut() => return,
             () = reached(&mut phase, Phase::Draining) => connection.as_mut().graceful_shutdown(),
+            () = sleep(MAX_CONNECTION_AGE) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             biased;

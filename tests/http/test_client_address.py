@@ -4,7 +4,7 @@ import socket
 
 import pytest
 from support import database_url, free_address
-from wire import exchange, request
+from wire import connect, exchange, read_all, request, send
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +128,73 @@ def test_ipv4_client_of_an_ipv6_socket_is_stored_as_ipv4(start_proxy, database, 
             "SELECT host(ip_address) FROM postback.clicks WHERE click_id = %s", [click_id]
         ).fetchone()
         assert row == (expected,)
+
+
+SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+IPV4 = bytes([203, 0, 113, 9, 192, 0, 2, 1, 0x12, 0x34, 0, 80])
+
+
+def version_2(command, family, payload):
+    return SIGNATURE + bytes([0x20 | command, family]) + len(payload).to_bytes(2, "big") + payload
+
+
+@pytest.fixture(scope="module")
+def behind_balancer(start_proxy, database):
+    return start_proxy(database_url(database), trusted_proxies="127.0.0.1,10.0.0.0/8", proxy_protocol="on")
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "client"),
+    [
+        (b"PROXY TCP4 203.0.113.9 192.0.2.1 4660 80\r\n", [], "203.0.113.9"),
+        (b"PROXY TCP6 2001:db8:2::7 2001:db8::1 4660 80\r\n", [], "2001:db8:2::7"),
+        (b"PROXY UNKNOWN\r\n", [], "127.0.0.1"),
+        (version_2(1, 0x11, IPV4), [], "203.0.113.9"),
+        (version_2(1, 0x11, IPV4 + b"\x04\x00\x02ab"), [], "203.0.113.9"),
+        (version_2(0, 0, b""), [], "127.0.0.1"),
+        (version_2(1, 0x31, bytes(216)), [], "127.0.0.1"),
+        # The client behind the balancer writes what it likes; a proxy of ours behind it does not.
+        (b"PROXY TCP4 203.0.113.9 192.0.2.1 4660 80\r\n", ["198.51.100.1"], "203.0.113.9"),
+        (b"PROXY TCP4 10.0.0.5 192.0.2.1 4660 80\r\n", ["198.51.100.1"], "198.51.100.1"),
+    ],
+)
+def test_balancer_names_the_client_in_its_header(behind_balancer, database, campaign, header, lines, client):
+    tap = request(f"/{campaign.codes[1001]}", headers=[("X-Forwarded-For", line) for line in lines])
+    answer = exchange(behind_balancer, header + tap)
+    click_id = answer.location.split("aff_click_id=")[1]
+    stored = database.execute("SELECT host(ip_address) FROM postback.clicks WHERE click_id = %s", [click_id])
+    assert stored.fetchone() == (client,)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"PROXY TCP4 203.0.113.9 192.0.2.1 4660 80\n",
+        b"PROXY TCP4 2001:db8::7 192.0.2.1 4660 80\r\n",
+        b"PROXY " + b"x" * 200 + b"\r\n",
+        version_2(1, 0x11, IPV4[:8]),
+        version_2(1, 0x11, IPV4 + b"\x04\x00\x09a"),
+        version_2(1, 0x11, bytes(60_000)),
+        version_2(3, 0x11, IPV4),
+    ],
+)
+def test_connection_without_a_right_header_is_closed(behind_balancer, campaign, header):
+    assert send(behind_balancer, header + request(f"/{campaign.codes[1001]}")) == b""
+
+
+def test_header_split_at_every_byte_is_the_same(behind_balancer, campaign):
+    data = version_2(1, 0x11, IPV4) + request(f"/{campaign.codes[1001]}")
+    with connect(behind_balancer) as connection:
+        for byte in data:
+            connection.sendall(bytes([byte]))
+        assert read_all(connection).startswith(b"HTTP/1.1 302 ")
+
+
+def test_header_from_somebody_else_is_not_read(start_proxy, database, campaign):
+    proxy = start_proxy(database_url(database), trusted_proxies="10.0.0.1", proxy_protocol="on")
+    assert send(proxy, b"PROXY TCP4 203.0.113.9 192.0.2.1 4660 80\r\n" + request(f"/{campaign.codes[1001]}")) == b""
+
+
+def test_header_is_a_bad_request_where_it_is_not_expected(proxy):
+    assert send(proxy, b"PROXY TCP4 203.0.113.9 192.0.2.1 4660 80\r\n" + request("/")).startswith(b"HTTP/1.1 400 ")
