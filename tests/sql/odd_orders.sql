@@ -43,6 +43,12 @@ SELECT is(pg_temp.post('default', 'click_id=c3&payout=1&transaction_id=same&time
 SELECT is((SELECT count(*) FROM postback.attribution() WHERE transaction_id = 'same'), 1::bigint, 'does not cost the click its credit');
 SELECT is(pg_temp.post('default', 'click_id=c4&payout=1&transaction_id=zone&timestamp=2026-03-10T04:00:00Z'), 'accepted', 'a wrong time zone');
 SELECT is((SELECT converted_at FROM postback.conversions WHERE transaction_id = 'zone'), '2026-03-10 13:00+00'::timestamptz, 'is not believed');
+SELECT is(pg_temp.post('default', 'click_id=c3&payout=1&transaction_id=same&timestamp=2026-03-10T11:58:00Z', '2026-03-10 13:01+00'), 'duplicate', 'its repeat is one');
+SELECT is((SELECT ledger_seq FROM postback.conversions WHERE transaction_id = 'same'), 1, 'and leaves no trace in the ledger');
+SELECT is(pg_temp.post('default', 'click_id=c3&status=reversed&transaction_id=same&timestamp=2026-03-10T11:58:00Z', '2026-03-10 13:02+00'), 'updated',
+    'a reversal that carries the time of the sale, as many do, takes it back');
+SELECT is(pg_temp.money('same'), 0::numeric, 'whatever the clock');
+SELECT is(pg_temp.post('default', 'click_id=c4&payout=2&transaction_id=zone&timestamp=2026-03-10T04:00:00Z', '2026-03-10 13:01+00'), 'updated', 'what follows is not held to a wrong time either');
 SELECT is(pg_temp.post('default', 'click_id=c4&payout=1&transaction_id=offset&timestamp=2026-03-10T12:30:00%2B99:99'), 'accepted', 'nor an offset that no zone has');
 
 -- Who may move whose money.
