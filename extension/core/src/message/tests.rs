@@ -114,6 +114,15 @@ fn json_numbers_keep_their_digits() {
 }
 
 #[test]
+fn name_that_comes_twice_in_json_is_not_guessed_either() {
+    let problem = |body: &str| {
+        read(b"", body.as_bytes(), Some("application/json"), &Map::new(&map()), &[], MoneyTerms::default()).problem
+    };
+    assert!(problem(r#"{"click_id": "a", "payout": 1, "payout": 1000}"#).unwrap().contains("\"payout\" is given twice"));
+    assert_eq!(problem(r#"{"click_id": "a", "payout": 1, "payout": 1}"#), None);
+}
+
+#[test]
 fn tokens_are_masked_in_whatever_form_they_come() {
     let json = map();
     let masked = |raw: &str| String::from_utf8(mask_tokens(raw.as_bytes(), Some(&Map::new(&json)))).unwrap();
