@@ -39,9 +39,9 @@ BEGIN
         RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket)::_postback.outcome;
     END IF;
 
-    -- The clocks as in begin_conversions(), so that the order of a conversion's events does not hang on which of them came first.
-    network_time := CASE WHEN m.event_at >= coalesce(c.clicked_at, '-infinity') - interval '5 minutes' THEN greatest(m.event_at, c.clicked_at) END;
-    happened_at := greatest(coalesce(network_time, m.received_at), c.clicked_at);
+    -- The network's clock is believed as in begin_conversions(), so that the order of events does not hang on which of them came first.
+    network_time := CASE WHEN m.event_at >= coalesce(c.clicked_at, '-infinity') - interval '5 minutes' THEN m.event_at END;
+    happened_at := coalesce(network_time, m.received_at);
     amount := CASE WHEN adds THEN c.payout + m.payout ELSE coalesce(m.payout, _postback.last_amount(conversion_id, bucket)) END;
     IF adds THEN
         IF m.event_at IS NOT NULL AND EXISTS (
