@@ -157,18 +157,20 @@ pub(crate) fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) 
     Ok(parameters)
 }
 
-/// The scalar members of a flat JSON object, repeats of a name included; numbers keep their digits.
+/// The members of a flat JSON object, repeats of a name included; numbers keep their digits, and a list or an object is empty.
 fn json_parameters(body: &[u8]) -> Result<Vec<Parameter>, String> {
     let Ok(Members(members)) = serde_json::from_slice(body) else {
         return Err("the body is not a JSON object".to_owned());
     };
-    let scalars = members.into_iter().filter_map(|(name, value)| match value {
+    let given = members.into_iter().filter_map(|(name, value)| match value {
         Value::String(value) => Some(Parameter { name, value }),
         Value::Number(value) => Some(Parameter { name, value: value.to_string() }),
         Value::Bool(value) => Some(Parameter { name, value: value.to_string() }),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        // An amount that is there and cannot be read is not the same as none.
+        Value::Array(_) | Value::Object(_) => Some(Parameter { name, value: String::new() }),
+        Value::Null => None,
     });
-    let parameters: Vec<Parameter> = scalars.collect();
+    let parameters: Vec<Parameter> = given.collect();
     if parameters.iter().any(|parameter| parameter.name.contains('\0') || parameter.value.contains('\0')) {
         return Err("the body holds a NUL".to_owned());
     }
