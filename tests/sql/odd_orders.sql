@@ -37,6 +37,23 @@ SELECT is(pg_temp.money('again'), 0::numeric, 'a reversal takes all back');
 UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'again';
 SELECT is(pg_temp.money('again'), 30::numeric, 'a re-approval by hand pays what was earned, not what the reversal said');
 
+-- An approval that names no amount, among messages that do.
+SELECT pg_temp.tap('c9', 1) \g /dev/null
+SELECT pg_temp.post('default', format('click_id=c9&transaction_id=none-%s&%s&timestamp=2026-03-10T12:0%s:00Z', place,
+    ('{status=pending&payout=10,status=pending&payout=20,status=approved}'::text[])[number], number), '2026-03-10 13:00+00'::timestamptz + turn * interval '1 second')
+FROM (VALUES (1, '{1,2,3}'::integer[]), (2, '{1,3,2}'), (3, '{2,1,3}'), (4, '{2,3,1}'), (5, '{3,1,2}'), (6, '{3,2,1}')) AS o (place, numbers),
+    unnest(o.numbers) WITH ORDINALITY AS m (number, turn) ORDER BY place, turn \g /dev/null
+SELECT is(array_agg(DISTINCT status::text || ' ' || payout), '{approved 20}', 'in any order it approves the amount that was in force') FROM postback.conversions WHERE transaction_id LIKE 'none-%';
+UPDATE postback.offers SET payout = 7 WHERE offer_id = 1;
+SELECT pg_temp.post('default', 'click_id=c9&transaction_id=unnamed') \g /dev/null
+UPDATE postback.offers SET payout = 9 WHERE offer_id = 1;
+SELECT pg_temp.post('default', 'click_id=c9&transaction_id=unnamed&status=' || status, at::timestamptz)
+FROM (VALUES ('reversed', '2026-03-10 13:01+00'), ('approved', '2026-03-10 13:02+00')) AS m (status, at) \g /dev/null
+SELECT is(pg_temp.money('unnamed'), 0::numeric, 'its repeat does not undo a reversal');
+UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'unnamed';
+SELECT is(pg_temp.money('unnamed'), 7::numeric, 'and what nobody named an amount for pays what it paid first');
+UPDATE postback.offers SET payout = NULL WHERE offer_id = 1;
+
 -- The network's clock.
 SELECT pg_temp.tap(id, 1) FROM unnest('{c3,c4}'::text[]) AS id \g /dev/null
 SELECT is(pg_temp.post('default', 'click_id=c3&payout=1&transaction_id=same&timestamp=2026-03-10T11:58:00Z'), 'accepted', 'a clock two minutes slow');

@@ -42,7 +42,8 @@ BEGIN
     -- The network's clock is believed as in begin_conversions(), so that the order of events does not hang on which of them came first.
     network_time := CASE WHEN m.event_at >= coalesce(c.clicked_at, '-infinity') - interval '5 minutes' THEN m.event_at END;
     happened_at := coalesce(network_time, m.received_at);
-    amount := CASE WHEN adds THEN c.payout + m.payout ELSE coalesce(m.payout, _postback.last_amount(conversion_id, bucket)) END;
+    -- Without an amount it says nothing of the payout: what is in force is the fold's to find, or it would hang on the order of arrival.
+    amount := CASE WHEN adds THEN c.payout + m.payout ELSE m.payout END;
     IF adds THEN
         IF m.event_at IS NOT NULL AND EXISTS (
             SELECT FROM postback.postbacks AS p
@@ -57,15 +58,16 @@ BEGIN
     ELSIF EXISTS (
         SELECT FROM postback.conversion_events AS e
         WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause = 'postback'
-          AND e.asserted_status = m.status AND e.asserted_payout = amount
+          AND e.asserted_status = m.status AND e.asserted_payout IS NOT DISTINCT FROM amount
           AND CASE WHEN e.event_at_is_network_time THEN e.event_at END IS NOT DISTINCT FROM network_time) THEN
         RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket)::_postback.outcome;
     END IF;
 
-    SELECT f.status::postback.conversion_status AS status, coalesce(f.payout::numeric, 0) AS payout, f.last_applied INTO STRICT folded
+    SELECT f.status::postback.conversion_status AS status, coalesce(f.payout::numeric, _postback.unnamed_amount(conversion_id, bucket)) AS payout, f.last_applied
+    INTO STRICT folded
     FROM (
         SELECT array_agg(e.asserted_status::text ORDER BY e.seq) || m.status::text AS statuses,
-               array_agg(e.asserted_payout::text ORDER BY e.seq) || amount::text AS payouts,
+               array_agg(coalesce(e.asserted_payout::text, '') ORDER BY e.seq) || coalesce(amount::text, '') AS payouts,
                array_agg(e.event_at ORDER BY e.seq) || happened_at AS ats,
                array_agg(e.event_at_is_network_time ORDER BY e.seq) || (network_time IS NOT NULL) AS network_times,
                array_agg(e.recorded_at ORDER BY e.seq) || recorded_at AS received
@@ -75,7 +77,7 @@ BEGIN
     new_status := folded.status;
     new_payout := _postback.counted(folded.status, folded.payout);
     moved := new_status <> c.status OR new_payout <> c.payout;
-    agrees := NOT moved AND m.status = c.status AND _postback.counted(m.status, amount) = c.payout;
+    agrees := NOT moved AND m.status = c.status AND coalesce(_postback.counted(m.status, amount) = c.payout, true);
     -- With a time of its own it is kept nevertheless: an event that is still under way may lie between the two times.
     IF agrees AND network_time IS NULL THEN
         RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket)::_postback.outcome;

@@ -55,13 +55,13 @@ BEGIN
         RETURNING conversion_id, bucket
     ), begun AS MATERIALIZED (
         SELECT j.*, _postback.event_hash(''::bytea, j.conversion_id, j.bucket, 1, j.received_at, j.told_at, j.by_network, 'postback',
-            j.status, j.amount, true, j.status, j.pays, j.money, j.postback_id, session_user::text) AS hash
+            j.status, j.payout, true, j.status, j.pays, j.money, j.postback_id, session_user::text) AS hash
         FROM judged AS j JOIN taken AS t ON t.conversion_id = j.conversion_id
     ), ledger AS (
         INSERT INTO postback.conversion_events (conversion_id, bucket, seq, recorded_at, event_at, event_at_is_network_time, cause,
             asserted_status, asserted_payout, moved, status, payout_delta, currency, postback_id, actor, hash)
         SELECT b.conversion_id, b.bucket, 1, b.received_at, b.told_at, b.by_network, 'postback',
-            b.status, b.amount, true, b.status, b.pays, b.money, b.postback_id, session_user::text, b.hash
+            b.status, b.payout, true, b.status, b.pays, b.money, b.postback_id, session_user::text, b.hash
         FROM begun AS b
     ), conversions AS (
         INSERT INTO postback.conversions (conversion_id, bucket, network_id, dedupe_key, transaction_id, event, click_id, clicked_at,
