@@ -130,7 +130,9 @@ fn name_that_comes_twice_in_json_is_not_guessed_either() {
     let problem = |body: &str| {
         read(b"", body.as_bytes(), Some("application/json"), &Map::new(&map()), &[], MoneyTerms::default()).problem
     };
-    assert!(problem(r#"{"click_id": "a", "payout": 1, "payout": 1000}"#).unwrap().contains("\"payout\" is given twice"));
+    assert!(
+        problem(r#"{"click_id": "a", "payout": 1, "payout": 1000}"#).unwrap().contains("\"payout\" is given twice")
+    );
     assert_eq!(problem(r#"{"click_id": "a", "payout": 1, "payout": 1}"#), None);
 }
 
