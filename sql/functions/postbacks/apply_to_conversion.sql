@@ -16,8 +16,7 @@ DECLARE
     c record;
     amount numeric;
     adds CONSTANT boolean := adds_payout AND m.payout IS NOT NULL AND m.status IN ('pending', 'approved');
-    network_time timestamptz;
-    happened_at timestamptz;
+    happened_at timestamptz := coalesce(m.event_at, m.received_at);
     recorded_at timestamptz := m.received_at;
     folded record;
     new_status postback.conversion_status;
@@ -27,7 +26,7 @@ DECLARE
     verdict postback.verdict;
     hash bytea;
 BEGIN
-    SELECT v.click_id, v.clicked_at, v.currency, v.status, v.payout, v.ledger_seq, v.ledger_hash, o.network_id AS owner INTO STRICT c
+    SELECT v.click_id, v.currency, v.status, v.payout, v.ledger_seq, v.ledger_hash, o.network_id AS owner INTO STRICT c
     FROM postback.conversions AS v LEFT JOIN postback.offers AS o ON o.offer_id = v.offer_id
     WHERE v.conversion_id = conversion_id AND v.bucket = bucket FOR UPDATE OF v;
 
@@ -39,9 +38,6 @@ BEGIN
         RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket)::_postback.outcome;
     END IF;
 
-    -- The network's clock is believed as in begin_conversions(), so that the order of events does not hang on which of them came first.
-    network_time := CASE WHEN m.event_at >= coalesce(c.clicked_at, '-infinity') - interval '5 minutes' THEN m.event_at END;
-    happened_at := coalesce(network_time, m.received_at);
     -- Without an amount it says nothing of the payout: what is in force is the fold's to find, or it would hang on the order of arrival.
     amount := CASE WHEN adds THEN c.payout + m.payout ELSE m.payout END;
     IF adds THEN
@@ -59,7 +55,7 @@ BEGIN
         SELECT FROM postback.conversion_events AS e
         WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause = 'postback'
           AND e.asserted_status = m.status AND e.asserted_payout IS NOT DISTINCT FROM amount
-          AND CASE WHEN e.event_at_is_network_time THEN e.event_at END IS NOT DISTINCT FROM network_time) THEN
+          AND CASE WHEN e.event_at_is_network_time THEN e.event_at END IS NOT DISTINCT FROM m.event_at) THEN
         RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket)::_postback.outcome;
     END IF;
 
@@ -69,7 +65,7 @@ BEGIN
         SELECT array_agg(e.asserted_status::text ORDER BY e.seq) || m.status::text AS statuses,
                array_agg(coalesce(e.asserted_payout::text, '') ORDER BY e.seq) || coalesce(amount::text, '') AS payouts,
                array_agg(e.event_at ORDER BY e.seq) || happened_at AS ats,
-               array_agg(e.event_at_is_network_time ORDER BY e.seq) || (network_time IS NOT NULL) AS network_times,
+               array_agg(e.event_at_is_network_time ORDER BY e.seq) || (m.event_at IS NOT NULL) AS network_times,
                array_agg(e.recorded_at ORDER BY e.seq) || recorded_at AS received
         FROM postback.conversion_events AS e WHERE e.conversion_id = conversion_id AND e.bucket = bucket) AS s,
         (SELECT array_agg(t.from_status::text) AS froms, array_agg(t.to_status::text) AS tos FROM postback.status_transitions AS t) AS a,
@@ -79,14 +75,14 @@ BEGIN
     moved := new_status <> c.status OR new_payout <> c.payout;
     agrees := NOT moved AND m.status = c.status AND coalesce(_postback.counted(m.status, amount) = c.payout, true);
     -- With a time of its own it is kept nevertheless: an event that is still under way may lie between the two times.
-    IF agrees AND network_time IS NULL THEN
+    IF agrees AND m.event_at IS NULL THEN
         RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket)::_postback.outcome;
     END IF;
     verdict := CASE WHEN agrees THEN 'duplicate' WHEN moved THEN 'updated' WHEN folded.last_applied THEN 'stale'
                     ELSE 'illegal_transition' END;
 
     hash := _postback.append_event(conversion_id, bucket, c.ledger_seq + 1, c.ledger_hash, recorded_at, happened_at,
-        network_time IS NOT NULL, 'postback', m.status, amount, moved, new_status, new_payout - c.payout, c.currency, m.postback_id);
+        m.event_at IS NOT NULL, 'postback', m.status, amount, moved, new_status, new_payout - c.payout, c.currency, m.postback_id);
     UPDATE postback.conversions AS v
     SET status = new_status, payout = new_payout, raw_status = CASE WHEN moved THEN m.raw_status ELSE v.raw_status END,
         ledger_seq = c.ledger_seq + 1, ledger_hash = hash
