@@ -348,7 +348,9 @@ fn open(path: &Path) -> Result<Open, redb::Error> {
         let last = records.last()?.map_or(0, |(key, _)| key.value());
         let last_unreadable = unreadable.last()?.map_or(0, |(key, _)| key.value());
         let bytes = write.open_table(TOTALS)?.get(BYTES)?.map_or(0, |bytes| bytes.value());
-        (last.max(last_unreadable) + 1, bytes)
+        // Above all keys of a file that was put beside: records of it may be on their way, and are taken out by key.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+        (now.max(last).max(last_unreadable) + 1, bytes)
     };
     write.commit()?;
     Ok(Open { database, next_key, bytes })

@@ -72,7 +72,7 @@ CREATE TABLE postback.conversion_events (
     event_at_is_network_time boolean NOT NULL,
     cause text NOT NULL,
     asserted_status postback.conversion_status NOT NULL,
-    asserted_payout numeric NOT NULL,
+    asserted_payout numeric,
     moved boolean NOT NULL,
     status postback.conversion_status NOT NULL,
     payout_delta numeric NOT NULL,
@@ -86,7 +86,7 @@ CREATE TABLE postback.conversion_events (
 COMMENT ON TABLE postback.conversion_events IS 'Append-only ledger: each conversion''s deltas sum to its payout and end in its status.';
 COMMENT ON COLUMN postback.conversion_events.event_at IS 'Time by which events are ordered: the network''s where it sends one, else receipt.';
 COMMENT ON COLUMN postback.conversion_events.asserted_status IS 'What the message said.';
-COMMENT ON COLUMN postback.conversion_events.asserted_payout IS 'The payout the message said.';
+COMMENT ON COLUMN postback.conversion_events.asserted_payout IS 'The payout the message said; NULL when it named none, and the one in force stays.';
 COMMENT ON COLUMN postback.conversion_events.moved IS 'Whether this event changed anything; a late or illegal one is recorded and moves nothing.';
 COMMENT ON COLUMN postback.conversion_events.status IS 'Status after the event.';
 COMMENT ON COLUMN postback.conversion_events.payout_delta IS 'What the event added to the payout, negative for a reversal.';

@@ -137,6 +137,9 @@ SELECT is(pg_temp.claimed(:'t0'), '{"Busy": 3}', 'and make room');
 SELECT is(pg_temp.claimed(:'t0'::timestamptz + interval '45 seconds'), '{"Busy": 3}', 'an expired lease makes room too');
 SELECT pg_temp.answer(200, :'t0') \g /dev/null
 SELECT is(postback.next_delivery_at(:'t0') <= :'t0', true, 'what waits is due');
+SELECT pg_temp.claimed(:'t0', 1) \g /dev/null
+INSERT INTO postback.conversions (transaction_id, payout) VALUES ('late', 5);
+SELECT is(pg_temp.claimed(:'t0', 1), '{"Wide": 1}', 'a slot that comes free goes to who has the fewest, so that many that hang keep nobody waiting');
 
 -- Rate.
 DELETE FROM postback.destinations;

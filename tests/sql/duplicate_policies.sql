@@ -48,6 +48,13 @@ SELECT is(pg_temp.rows('a'), '{0 sum approved 18.00}', 'amounts are added whatev
 SELECT is(pg_temp.post('transaction_id=a&event=sum&status=reversed'), 'updated', 'a reversal takes all back');
 SELECT is(pg_temp.rows('a'), '{0 sum reversed 0}', 'and nothing is left');
 
+SELECT (SELECT verdict::text FROM postback.receive_postback('default', 'click_id=c1&transaction_id=m&event=sum&payout=5', now => at::timestamptz))
+FROM unnest('{2026-03-10 13:00:00.020+00,2026-03-10 13:00:00.010+00,2026-03-10 13:00:00.030+00,2026-03-10 13:00:00.015+00}'::text[]) AS at \g /dev/null
+SELECT is(pg_temp.rows('m'), '{0 sum approved 20}', 'messages that overtake each other by milliseconds are added too');
+SELECT (SELECT verdict::text FROM postback.receive_postback('default', 'click_id=c1&transaction_id=w&event=sum&payout=5' || rest, now => at::timestamptz))
+FROM (VALUES ('', '2026-03-10 13:00+00'), ('&status=reversed', '2026-03-10 13:02+00'), ('', '2026-03-10 13:01+00')) AS m (rest, at) \g /dev/null
+SELECT is(pg_temp.rows('w'), '{0 sum reversed 0}', 'one that a reversal has overtaken does not undo it');
+
 SELECT postback.add_network('Events') AS network_id \gset
 UPDATE postback.networks SET dedupe = '{transaction_id}', duplicate_policies = '{"*": "ignore_event"}' WHERE slug = 'events';
 SELECT is(pg_temp.post('transaction_id=e&payout=1&event=' || event, 'events'), verdict, 'ignore_event: ' || event || ' ' || verdict)

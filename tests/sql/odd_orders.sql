@@ -37,12 +37,40 @@ SELECT is(pg_temp.money('again'), 0::numeric, 'a reversal takes all back');
 UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'again';
 SELECT is(pg_temp.money('again'), 30::numeric, 'a re-approval by hand pays what was earned, not what the reversal said');
 
+-- An approval that names no amount, among messages that do.
+SELECT pg_temp.tap('c9', 1) \g /dev/null
+SELECT pg_temp.post('default', format('click_id=c9&transaction_id=none-%s&%s&timestamp=2026-03-10T12:0%s:00Z', place,
+    ('{status=pending&payout=10,status=pending&payout=20,status=approved}'::text[])[number], number), '2026-03-10 13:00+00'::timestamptz + turn * interval '1 second')
+FROM (VALUES (1, '{1,2,3}'::integer[]), (2, '{1,3,2}'), (3, '{2,1,3}'), (4, '{2,3,1}'), (5, '{3,1,2}'), (6, '{3,2,1}')) AS o (place, numbers),
+    unnest(o.numbers) WITH ORDINALITY AS m (number, turn) ORDER BY place, turn \g /dev/null
+SELECT is(array_agg(DISTINCT status::text || ' ' || payout), '{approved 20}', 'in any order it approves the amount that was in force') FROM postback.conversions WHERE transaction_id LIKE 'none-%';
+UPDATE postback.offers SET payout = 7 WHERE offer_id = 1;
+SELECT pg_temp.post('default', 'click_id=c9&transaction_id=unnamed') \g /dev/null
+UPDATE postback.offers SET payout = 9 WHERE offer_id = 1;
+SELECT pg_temp.post('default', 'click_id=c9&transaction_id=unnamed&status=' || status, at::timestamptz)
+FROM (VALUES ('reversed', '2026-03-10 13:01+00'), ('approved', '2026-03-10 13:02+00')) AS m (status, at) \g /dev/null
+SELECT is(pg_temp.money('unnamed'), 0::numeric, 'its repeat does not undo a reversal');
+UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'unnamed';
+SELECT is(pg_temp.money('unnamed'), 7::numeric, 'and what nobody named an amount for pays what it paid first');
+UPDATE postback.offers SET payout = NULL WHERE offer_id = 1;
+
 -- The network's clock.
 SELECT pg_temp.tap(id, 1) FROM unnest('{c3,c4}'::text[]) AS id \g /dev/null
 SELECT is(pg_temp.post('default', 'click_id=c3&payout=1&transaction_id=same&timestamp=2026-03-10T11:58:00Z'), 'accepted', 'a clock two minutes slow');
 SELECT is((SELECT count(*) FROM postback.attribution() WHERE transaction_id = 'same'), 1::bigint, 'does not cost the click its credit');
 SELECT is(pg_temp.post('default', 'click_id=c4&payout=1&transaction_id=zone&timestamp=2026-03-10T04:00:00Z'), 'accepted', 'a wrong time zone');
 SELECT is((SELECT converted_at FROM postback.conversions WHERE transaction_id = 'zone'), '2026-03-10 13:00+00'::timestamptz, 'is not believed');
+SELECT is(pg_temp.post('default', 'click_id=c3&payout=1&transaction_id=same&timestamp=2026-03-10T11:58:00Z', '2026-03-10 13:01+00'), 'duplicate', 'its repeat is one');
+SELECT is((SELECT ledger_seq FROM postback.conversions WHERE transaction_id = 'same'), 1, 'and leaves no trace in the ledger');
+SELECT is(pg_temp.post('default', 'click_id=c3&status=reversed&transaction_id=same&timestamp=2026-03-10T11:58:00Z', '2026-03-10 13:02+00'), 'updated',
+    'a reversal that carries the time of the sale, as many do, takes it back');
+SELECT is(pg_temp.money('same'), 0::numeric, 'whatever the clock');
+SELECT pg_temp.post('default', format('click_id=c3&payout=%s&status=%s&transaction_id=slow-%s&timestamp=2026-03-10T11:5%s:00Z', number,
+    ('{pending,approved,reversed}'::text[])[number], place, 5 + number), '2026-03-10 13:00+00'::timestamptz + turn * interval '1 second')
+FROM (VALUES (1, '{1,2,3}'::integer[]), (2, '{1,3,2}'), (3, '{2,1,3}'), (4, '{2,3,1}'), (5, '{3,1,2}'), (6, '{3,2,1}')) AS o (place, numbers),
+    unnest(o.numbers) WITH ORDINALITY AS m (number, turn) ORDER BY place, turn \g /dev/null
+SELECT is(array_agg(DISTINCT status::text || ' ' || payout), '{reversed 0}', 'in any order events before the click end alike') FROM postback.conversions WHERE transaction_id LIKE 'slow-%';
+SELECT is(pg_temp.post('default', 'click_id=c4&payout=2&transaction_id=zone&timestamp=2026-03-10T04:00:00Z', '2026-03-10 13:01+00'), 'updated', 'what follows it by the same clock is not held to have come before');
 SELECT is(pg_temp.post('default', 'click_id=c4&payout=1&transaction_id=offset&timestamp=2026-03-10T12:30:00%2B99:99'), 'accepted', 'nor an offset that no zone has');
 
 -- Who may move whose money.

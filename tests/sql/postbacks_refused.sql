@@ -78,6 +78,12 @@ SELECT matches((SELECT reason FROM postback.postbacks WHERE transaction_id = 'po
 SELECT is((SELECT count(*) FROM postback.conversion_keys WHERE dedupe_key LIKE '%poison%'), 0::bigint, 'it leaves no key behind');
 DROP TRIGGER choke ON postback.conversions;
 SELECT is((SELECT verdict FROM postback.receive_postback('default', 'click_id=a1b2c3&transaction_id=poison&payout=1')), 'accepted', 'so that it can be sent again');
+-- A recipe of three fields in a script of four bytes a letter is more than an index holds.
+SELECT postback.add_network('Wide', dedupe => '{"transaction_id,event,offer_id"}') \g /dev/null
+SELECT string_agg(chr(65536 + (hashtext(i::text) & 524287)), '') AS letters FROM generate_series(1, 255) AS i \gset
+SELECT is((SELECT verdict || ' ' || http_status FROM postback.receive_postback('wide', format('click_id=%s&transaction_id=%s&event=%s&offer_id=%s', click, :'letters',
+    reverse(:'letters'), right(:'letters', 100) || left(:'letters', 155)))), 'malformed 200', 'a key that no index holds is malformed: ' || click)
+FROM unnest('{a1b2c3,not-known-yet}'::text[]) AS click;
 SELECT is_empty('SELECT * FROM postback.receive_postbacks(''{}'', ''{}'')', 'an empty batch has no answer');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'after all this the ledger verifies');
 

@@ -76,7 +76,7 @@ SELECT ok((SELECT count(*) > 10 FROM postback.postback_log WHERE verdict = 'test
 SELECT is(array(SELECT DISTINCT what FROM postback.conversion_history('guarded', 't1') WHERE what LIKE 'test:%' ORDER BY what), ARRAY[
     'test: the network said 5: test; a test, in earnest duplicate; the same status, payout and time were reported before',
     'test: the network said approved 5.00 USD: test; a test, in earnest accepted',
-    'test: the network said reversed 5.00 USD: test; a test, in earnest updated',
-    'test: the network said reversed: test; a test, in earnest duplicate; the same status, payout and time were reported before'], 'and so does the history');
+    'test: the network said reversed: test; a test, in earnest duplicate; the same status, payout and time were reported before',
+    'test: the network said reversed: test; a test, in earnest updated'], 'and so does the history');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'the ledger is whole, tests included');
 SELECT * FROM finish();

@@ -6,7 +6,9 @@
 use crate::click_id;
 use crate::money::{self, MoneyError};
 use crate::query_string::{self, Parameter};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use std::fmt;
 
 /// The longest transaction id, event, status word or offer number that is accepted, in characters.
 pub const MAX_FIELD_LENGTH: usize = 255;
@@ -155,22 +157,51 @@ pub(crate) fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) 
     Ok(parameters)
 }
 
-/// The scalar members of a flat JSON object; numbers keep their digits.
+/// The members of a flat JSON object, repeats of a name included; numbers keep their digits, and a list or an object is empty.
 fn json_parameters(body: &[u8]) -> Result<Vec<Parameter>, String> {
-    let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(body) else {
+    let Ok(Members(members)) = serde_json::from_slice(body) else {
         return Err("the body is not a JSON object".to_owned());
     };
-    let scalars = object.into_iter().filter_map(|(name, value)| match value {
+    let given = members.into_iter().filter_map(|(name, value)| match value {
         Value::String(value) => Some(Parameter { name, value }),
         Value::Number(value) => Some(Parameter { name, value: value.to_string() }),
         Value::Bool(value) => Some(Parameter { name, value: value.to_string() }),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        // An amount that is there and cannot be read is not the same as none.
+        Value::Array(_) | Value::Object(_) => Some(Parameter { name, value: String::new() }),
+        Value::Null => None,
     });
-    let parameters: Vec<Parameter> = scalars.collect();
+    let parameters: Vec<Parameter> = given.collect();
     if parameters.iter().any(|parameter| parameter.name.contains('\0') || parameter.value.contains('\0')) {
         return Err("the body holds a NUL".to_owned());
     }
     Ok(parameters)
+}
+
+/// The members of a JSON object as they came. A map would keep the last of a name that comes twice, and hide that it did.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
 }
 
 struct Reader<'a> {

@@ -100,6 +100,21 @@ async fn file_that_is_no_spool_is_put_beside() {
 }
 
 #[tokio::test]
+async fn records_drained_from_a_file_put_beside_take_none_out_of_the_next() {
+    let place = Place::new("keys");
+    let (spool, thread) = place.open(LARGE);
+    spool.append(records(1, 3)).await.unwrap();
+    let drained = spool.oldest(3).await.unwrap().iter().map(|(key, _)| *key).collect();
+    drop(spool);
+    thread.join().unwrap();
+    fs::write(place.0.join(FILE), vec![0_u8; 8192]).unwrap();
+    let (spool, _thread) = place.open(LARGE);
+    spool.append(records(4, 3)).await.unwrap();
+    spool.remove(drained).await.unwrap();
+    assert_eq!(contents(&spool).await, [4, 5, 6]);
+}
+
+#[tokio::test]
 async fn appends_at_once_share_a_commit_and_are_all_there() {
     let place = Place::new("group");
     let (spool, _thread) = place.open(LARGE);

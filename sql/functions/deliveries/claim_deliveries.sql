@@ -96,7 +96,7 @@ BEGIN
     allowed_addresses := array(SELECT e.addresses FROM _postback.delivery_exceptions AS e ORDER BY e.addresses);
     FOR claimed IN
         WITH picked AS (
-            SELECT q.delivery_id, d.destination_id, q.place
+            SELECT q.delivery_id, d.destination_id
             FROM postback.destinations AS d
             CROSS JOIN LATERAL (
                 SELECT count(*) AS under_way FROM postback.deliveries AS s
@@ -110,8 +110,8 @@ BEGIN
                     LIMIT greatest(0, least(d.max_concurrency - s.under_way, _postback.allowed_by_rate(d.max_rate, d.next_send_at, now)))
                     FOR NO KEY UPDATE SKIP LOCKED) AS r) AS q
             WHERE d.destination_id = ANY (open)
-            -- In turn: each destination's first one, then each one's second.
-            ORDER BY q.place, d.destination_id LIMIT max_deliveries
+            -- In turn: each destination's first one under way, then each one's second, so that receivers that hang leave the next slot to others.
+            ORDER BY s.under_way + q.place, d.destination_id LIMIT max_deliveries
         ), paced AS (
             UPDATE postback.destinations AS d
             SET next_send_at = _postback.rate_base(d.max_rate, d.next_send_at, now) + p.picked * (interval '1 second' / d.max_rate::float8)

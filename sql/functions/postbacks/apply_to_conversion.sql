@@ -7,8 +7,8 @@ CREATE FUNCTION _postback.fold(
 RETURNS TABLE (status text, payout text, last_applied boolean)
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'fold_wrapper';
 
--- With adds_payout a further paying amount is added to what the conversion pays: the ledger asserts the sum, and no earlier than what
--- was there before, so that a late message adds too.
+-- With adds_payout a further paying amount is added to what the conversion pays: the ledger asserts the sum, and no earlier than the amounts that
+-- are in it, so that a late message adds too.
 CREATE FUNCTION _postback.apply_to_conversion(m _postback.message, conversion_id text, bucket smallint, adds_payout boolean)
 RETURNS _postback.outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -17,6 +17,7 @@ DECLARE
     amount numeric;
     adds CONSTANT boolean := adds_payout AND m.payout IS NOT NULL AND m.status IN ('pending', 'approved');
     happened_at timestamptz := coalesce(m.event_at, m.received_at);
+    recorded_at timestamptz := m.received_at;
     folded record;
     new_status postback.conversion_status;
     new_payout numeric;
@@ -37,7 +38,8 @@ BEGIN
         RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket)::_postback.outcome;
     END IF;
 
-    amount := CASE WHEN adds THEN c.payout + m.payout ELSE coalesce(m.payout, _postback.last_amount(conversion_id, bucket)) END;
+    -- Without an amount it says nothing of the payout: what is in force is the fold's to find, or it would hang on the order of arrival.
+    amount := CASE WHEN adds THEN c.payout + m.payout ELSE m.payout END;
     IF adds THEN
         IF m.event_at IS NOT NULL AND EXISTS (
             SELECT FROM postback.postbacks AS p
@@ -45,31 +47,33 @@ BEGIN
               AND p.payout = m.payout AND p.raw_status IS NOT DISTINCT FROM m.raw_status) THEN
             RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket)::_postback.outcome;
         END IF;
-        happened_at := (SELECT greatest(happened_at, max(e.event_at)) FROM postback.conversion_events AS e
-                        WHERE e.conversion_id = conversion_id AND e.bucket = bucket);
-    END IF;
-    IF EXISTS (
+        SELECT greatest(happened_at, max(e.event_at)), greatest(recorded_at, max(e.recorded_at))
+        INTO happened_at, recorded_at
+        FROM postback.conversion_events AS e
+        WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.asserted_status IN ('pending', 'approved');
+    ELSIF EXISTS (
         SELECT FROM postback.conversion_events AS e
         WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause = 'postback'
-          AND e.asserted_status = m.status AND e.asserted_payout = amount
+          AND e.asserted_status = m.status AND e.asserted_payout IS NOT DISTINCT FROM amount
           AND CASE WHEN e.event_at_is_network_time THEN e.event_at END IS NOT DISTINCT FROM m.event_at) THEN
         RETURN ROW('duplicate', 'the same status, payout and time were reported before', conversion_id, bucket)::_postback.outcome;
     END IF;
 
-    SELECT f.status::postback.conversion_status AS status, coalesce(f.payout::numeric, 0) AS payout, f.last_applied INTO STRICT folded
+    SELECT f.status::postback.conversion_status AS status, coalesce(f.payout::numeric, _postback.unnamed_amount(conversion_id, bucket)) AS payout, f.last_applied
+    INTO STRICT folded
     FROM (
         SELECT array_agg(e.asserted_status::text ORDER BY e.seq) || m.status::text AS statuses,
-               array_agg(e.asserted_payout::text ORDER BY e.seq) || amount::text AS payouts,
+               array_agg(coalesce(e.asserted_payout::text, '') ORDER BY e.seq) || coalesce(amount::text, '') AS payouts,
                array_agg(e.event_at ORDER BY e.seq) || happened_at AS ats,
                array_agg(e.event_at_is_network_time ORDER BY e.seq) || (m.event_at IS NOT NULL) AS network_times,
-               array_agg(e.recorded_at ORDER BY e.seq) || m.received_at AS received
+               array_agg(e.recorded_at ORDER BY e.seq) || recorded_at AS received
         FROM postback.conversion_events AS e WHERE e.conversion_id = conversion_id AND e.bucket = bucket) AS s,
         (SELECT array_agg(t.from_status::text) AS froms, array_agg(t.to_status::text) AS tos FROM postback.status_transitions AS t) AS a,
         LATERAL _postback.fold(s.statuses, s.payouts, s.ats, s.network_times, s.received, a.froms, a.tos) AS f;
     new_status := folded.status;
     new_payout := _postback.counted(folded.status, folded.payout);
     moved := new_status <> c.status OR new_payout <> c.payout;
-    agrees := NOT moved AND m.status = c.status AND _postback.counted(m.status, amount) = c.payout;
+    agrees := NOT moved AND m.status = c.status AND coalesce(_postback.counted(m.status, amount) = c.payout, true);
     -- With a time of its own it is kept nevertheless: an event that is still under way may lie between the two times.
     IF agrees AND m.event_at IS NULL THEN
         RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket)::_postback.outcome;
@@ -77,7 +81,7 @@ BEGIN
     verdict := CASE WHEN agrees THEN 'duplicate' WHEN moved THEN 'updated' WHEN folded.last_applied THEN 'stale'
                     ELSE 'illegal_transition' END;
 
-    hash := _postback.append_event(conversion_id, bucket, c.ledger_seq + 1, c.ledger_hash, m.received_at, happened_at,
+    hash := _postback.append_event(conversion_id, bucket, c.ledger_seq + 1, c.ledger_hash, recorded_at, happened_at,
         m.event_at IS NOT NULL, 'postback', m.status, amount, moved, new_status, new_payout - c.payout, c.currency, m.postback_id);
     UPDATE postback.conversions AS v
     SET status = new_status, payout = new_payout, raw_status = CASE WHEN moved THEN m.raw_status ELSE v.raw_status END,

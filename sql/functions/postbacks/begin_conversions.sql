@@ -16,7 +16,8 @@ BEGIN
             -- By the network's clock where it says so, else at the receipt. Nothing converts before its click: clocks differ by minutes;
             -- hours are a wrong time zone.
             greatest(CASE WHEN h.lies_before THEN m.received_at ELSE h.said_at END, c.clicked_at) AS happened_at,
-            m.event_at IS NOT NULL AND NOT h.lies_before AS by_network, h.lies_before
+            -- Its place among the conversion's events is by the network's clock, right or wrong, as that of those that follow.
+            h.said_at, m.event_at IS NOT NULL AS by_network, h.lies_before
         FROM unnest(messages) WITH ORDINALITY AS m
         JOIN postback.networks AS n ON n.network_id = m.network_id
         LEFT JOIN _postback.find_clicks(array(SELECT w.click_id FROM unnest(messages) AS w)) AS c ON c.click_id = m.click_id
@@ -52,14 +53,14 @@ BEGIN
         ON CONFLICT ON CONSTRAINT conversion_keys_pkey DO NOTHING
         RETURNING conversion_id, bucket
     ), begun AS MATERIALIZED (
-        SELECT j.*, _postback.event_hash(''::bytea, j.conversion_id, j.bucket, 1, j.received_at, j.happened_at, j.by_network, 'postback',
-            j.status, j.amount, true, j.status, j.pays, j.money, j.postback_id, session_user::text) AS hash
+        SELECT j.*, _postback.event_hash(''::bytea, j.conversion_id, j.bucket, 1, j.received_at, j.said_at, j.by_network, 'postback',
+            j.status, j.payout, true, j.status, j.pays, j.money, j.postback_id, session_user::text) AS hash
         FROM judged AS j JOIN taken AS t ON t.conversion_id = j.conversion_id
     ), ledger AS (
         INSERT INTO postback.conversion_events (conversion_id, bucket, seq, recorded_at, event_at, event_at_is_network_time, cause,
             asserted_status, asserted_payout, moved, status, payout_delta, currency, postback_id, actor, hash)
-        SELECT b.conversion_id, b.bucket, 1, b.received_at, b.happened_at, b.by_network, 'postback',
-            b.status, b.amount, true, b.status, b.pays, b.money, b.postback_id, session_user::text, b.hash
+        SELECT b.conversion_id, b.bucket, 1, b.received_at, b.said_at, b.by_network, 'postback',
+            b.status, b.payout, true, b.status, b.pays, b.money, b.postback_id, session_user::text, b.hash
         FROM begun AS b
     ), conversions AS (
         INSERT INTO postback.conversions (conversion_id, bucket, network_id, dedupe_key, transaction_id, event, click_id, clicked_at,

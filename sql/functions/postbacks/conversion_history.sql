@@ -25,10 +25,10 @@ BEGIN
         UNION ALL
         -- What is in the ledger, with the message that caused it.
         SELECT e.recorded_at, 1, e.conversion_id, e.seq,
-               concat_ws('; ', format(CASE e.cause WHEN 'postback' THEN '%s%s said %s %s: %s' WHEN 'insert' THEN '%s%s inserted by hand: %s %s%5$s'
-                       ELSE '%s%s changed by hand: %s %s%5$s' END,
-                   CASE WHEN c.is_test THEN 'test: ' END, CASE e.cause WHEN 'postback' THEN 'the network' ELSE 'it was' END, e.asserted_status,
-                   round(e.asserted_payout, greatest(2, scale(e.asserted_payout))) || ' ' || e.currency,
+               concat_ws('; ', format(CASE e.cause WHEN 'postback' THEN '%s%s said %s: %s' WHEN 'insert' THEN '%s%s inserted by hand: %s%4$s'
+                       ELSE '%s%s changed by hand: %s%4$s' END,
+                   CASE WHEN c.is_test THEN 'test: ' END, CASE e.cause WHEN 'postback' THEN 'the network' ELSE 'it was' END,
+                   concat_ws(' ', e.asserted_status, round(e.asserted_payout, greatest(2, scale(e.asserted_payout))) || ' ' || e.currency),
                    CASE WHEN e.cause = 'postback' THEN coalesce(p.verdict::text, 'applied') END),
                    'event ' || c.event, CASE WHEN e.event_at_is_network_time THEN format('of %s by its own clock', to_char(e.event_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')) END,
                    p.reason),

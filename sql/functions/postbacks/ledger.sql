@@ -37,15 +37,29 @@ BEGIN
 END
 $$;
 
--- The amount last reported with a status that pays; a reversal's own amount is not one.
+-- The amount last reported with a status that pays; a reversal's own amount is not one while there is another.
 CREATE FUNCTION _postback.last_amount(conversion_id text, bucket smallint)
 RETURNS numeric LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN (
         SELECT e.asserted_payout FROM postback.conversion_events AS e
-        WHERE e.conversion_id = conversion_id AND e.bucket = bucket
-        ORDER BY e.asserted_status IN ('pending', 'approved') DESC, e.seq DESC LIMIT 1);
+        WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.asserted_payout IS NOT NULL
+        ORDER BY e.asserted_status IN ('pending', 'approved') DESC, e.event_at DESC, e.seq DESC LIMIT 1);
+END
+$$;
+
+-- What a conversion pays while no message has named an amount: what the first one paid, else the payout of its offer.
+CREATE FUNCTION _postback.unnamed_amount(conversion_id text, bucket smallint)
+RETURNS numeric LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN coalesce(
+        (SELECT e.payout_delta FROM postback.conversion_events AS e
+         WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.seq = 1
+           AND e.asserted_payout IS NULL AND e.asserted_status IN ('pending', 'approved')),
+        (SELECT o.payout FROM postback.conversions AS v JOIN postback.offers AS o ON o.offer_id = v.offer_id
+         WHERE v.conversion_id = conversion_id AND v.bucket = bucket), 0);
 END
 $$;
 
@@ -114,7 +128,7 @@ BEGIN
     END IF;
     IF NEW.payout = OLD.payout AND NEW.status <> OLD.status THEN
         -- Only the status was named: the amount is the one last reported, so a re-approval pays again.
-        amount := _postback.last_amount(OLD.conversion_id, OLD.bucket);
+        amount := coalesce(_postback.last_amount(OLD.conversion_id, OLD.bucket), _postback.unnamed_amount(OLD.conversion_id, OLD.bucket));
     END IF;
     NEW.payout := _postback.counted(NEW.status, amount);
     NEW.ledger_seq := OLD.ledger_seq + 1;

@@ -83,7 +83,7 @@ BEGIN
         WHEN lock_not_available OR deadlock_detected THEN
             RETURN;  -- maintain() comes back to it within a minute
         -- One that cannot be processed must not keep the others, or the partitions, from being made.
-        WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
+        WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR internal_error THEN
             DELETE FROM _postback.orphans AS w WHERE w.postback_id = postback_id;
             done := ROW('malformed', format('could not be processed: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL)::_postback.outcome;
     END;

@@ -109,7 +109,7 @@ BEGIN
             RETURN QUERY SELECT r.* FROM _postback.read_messages(networks[i:i], queries[i:i], source_ips[i:i], tokens[i:i], methods[i:i], paths[i:i],
                 bodies[i:i], content_types[i:i], postback_ids[i:i], at, i) AS r;
         EXCEPTION
-            WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
+            WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR internal_error THEN
                 received_at := coalesce(postback.click_id_time(postback_ids[i]), date_trunc('milliseconds', at));
                 RETURN QUERY SELECT i, coalesce(postback_ids[i], postback.mint_click_id(NULL, received_at)), received_at, NULL::integer,
                     coalesce(methods[i], 'GET'), CASE WHEN tokens[i] IS NULL THEN paths[i] END,

@@ -60,7 +60,7 @@ BEGIN
         EXCEPTION
             -- One message that cannot be processed must not take the others with it: all again, each on its own.
             -- Only for trouble with the data: a lost connection, a full disk or a conflict is the caller's to retry.
-            WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
+            WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR internal_error THEN
                 IF careful OR sqlstate = '23505' AND NOT replay THEN
                     RAISE;
                 END IF;
@@ -112,7 +112,7 @@ BEGIN
         BEGIN
             RETURN QUERY SELECT s.* FROM _postback.store_messages(ARRAY[m], 0, true) AS s;
         EXCEPTION
-            WHEN data_exception OR integrity_constraint_violation OR raise_exception OR internal_error THEN
+            WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR internal_error THEN
                 failed := ROW('malformed', format('could not be processed: %s (SQLSTATE %s)', sqlerrm, sqlstate), NULL, NULL)::_postback.outcome;
                 PERFORM _postback.keep_messages(ARRAY[m], ARRAY[failed], NULL);
                 RETURN QUERY SELECT m.ordinal, m.network_id, m.click_id IS NOT NULL OR m.transaction_id IS NOT NULL,

@@ -94,11 +94,13 @@ fn parameters_come_from_query_form_and_json() {
         verify(Algorithm::Md5, TEMPLATE, &message, &Map::new(&json!({})), &[SECRET])
     };
     let form = format!("offer_id=789&transaction_id=txn_1&sig={MD5}");
-    let json = format!(r#"{{"offer_id":789,"transaction_id":"txn_1","sig":"{MD5}","user":[1]}}"#);
+    let json = format!(r#"{{"offer_id":789,"transaction_id":"txn_1","sig":"{MD5}","items":[1]}}"#);
     assert_eq!(all("user=42", &form, None), Ok(()));
     assert_eq!(all("user=42", &json, Some("Application/JSON; charset=utf-8")), Ok(()));
     assert_eq!(all("user=42", &json, Some("application/vnd.acme+json")), Ok(()));
     assert_eq!(all("user=42&user=43", &form, None), Err(HashError::Repeated("user".to_owned())));
+    let again = json.replace("items", "user");
+    assert_eq!(all("user=42", &again, Some("application/json")), Err(HashError::Repeated("user".to_owned())));
     for (query, body, kind) in [
         ("user=%zz", "", None),
         ("user=42", "x=%zz", None),

@@ -114,6 +114,29 @@ fn json_numbers_keep_their_digits() {
 }
 
 #[test]
+fn amount_in_json_that_is_no_scalar_is_not_taken_for_none() {
+    let message = |payout: &str| {
+        let body = format!(r#"{{"click_id": "a1", "payout": {payout}}}"#);
+        read(b"", body.as_bytes(), Some("application/json"), &Map::new(&map()), &[], MoneyTerms::default())
+    };
+    for payout in ["[12.50]", r#"{"amount": 12.50}"#, "{}"] {
+        assert_eq!(message(payout).payout_problem.as_deref(), Some("payout: the amount is empty"), "{payout}");
+    }
+    assert_eq!(message("null"), Message { click_id: Some("a1".to_owned()), ..Message::default() });
+}
+
+#[test]
+fn name_that_comes_twice_in_json_is_not_guessed_either() {
+    let problem = |body: &str| {
+        read(b"", body.as_bytes(), Some("application/json"), &Map::new(&map()), &[], MoneyTerms::default()).problem
+    };
+    assert!(
+        problem(r#"{"click_id": "a", "payout": 1, "payout": 1000}"#).unwrap().contains("\"payout\" is given twice")
+    );
+    assert_eq!(problem(r#"{"click_id": "a", "payout": 1, "payout": 1}"#), None);
+}
+
+#[test]
 fn tokens_are_masked_in_whatever_form_they_come() {
     let json = map();
     let masked = |raw: &str| String::from_utf8(mask_tokens(raw.as_bytes(), Some(&Map::new(&json)))).unwrap();
