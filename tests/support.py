@@ -111,12 +111,13 @@ class Proxy:
 
     opener = urllib.request.build_opener(NoRedirect)
 
-    def __init__(self, url, addresses=None, **settings):
+    def __init__(self, url, addresses=None, environment=(), **settings):
         self.listen, self.admin_listen = addresses or (free_address(), free_address())
         self.base_url = f"http://{self.listen}"
         self.log_lines = []
         # Nothing of the developer's own POSTBACK_* may reach the proxy under test.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("POSTBACK_", "PG"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("POSTBACK_", "PG"))}
+        environment = inherited | dict(environment)
         environment.update(
             POSTBACK_DATABASE_URL=url,
             POSTBACK_LISTEN=self.listen,

@@ -4,10 +4,14 @@ POSTBACK_FAULT_SEEDS says with how many seeds each case is run: 1 in `tests/run 
 """
 
 import os
+import random
 import tempfile
+import time
 
 import pytest
+from ledger import Ledger
 from machine import Cluster, Machine
+from support import wait_until
 
 SEEDS = range(1, int(os.environ.get("POSTBACK_FAULT_SEEDS", "1")) + 1)
 COLUMNS = ("case", "seed", "requests", "acked", "failed", "unknown", "lost", "unexpected", "duplicated", "recovered s", "stall s")
@@ -32,8 +36,8 @@ def start_machine(cluster, tmp_path):
     """Makes the machine of a test, with settings of the proxy."""
     started = []
 
-    def start(**settings):
-        started.append(Machine(cluster, str(tmp_path / "spool"), **settings))
+    def start(cluster=cluster, spool=tmp_path / "spool", **settings):
+        started.append(Machine(cluster, str(spool), **settings))
         return started[-1]
 
     yield start
@@ -52,6 +56,43 @@ def record(request):
         seen.append((name, request.node.callspec.params["seed"], outcome, recovered_after))
 
     return add
+
+
+@pytest.fixture
+def under_load(start_machine, seed, record):
+    """Runs a fault under load: `fault(machine, ledger, chance)` breaks and heals; then the ledger is compared.
+
+    Only requests in flight to a proxy that dies may fail to be answered.
+    """
+
+    def run(fault, machine=None, **settings):
+        machine = machine or start_machine(**settings)
+        chance = random.Random(seed)
+        ledger = Ledger(machine.proxy.listen, machine.campaign.codes.values(), seed)
+        try:
+            wait_until(ledger.has_acked_more(chance.randint(100, 400)), "the load is running")
+            fault(machine, ledger, chance)
+            healed_at = time.monotonic()
+            wait_until(ledger.has_acked_more(chance.randint(100, 400)), "requests are taken again")
+        finally:
+            ledger.end()
+        wait_until(machine.is_well, "the spool is empty")
+        recovered_after = time.monotonic() - healed_at
+        with machine.connect() as database:
+            outcome = ledger.compare(database)
+            dead_letters, orphans, messages, conversions = database.execute(
+                "SELECT (SELECT count(*) FROM postback.dead_letters), (SELECT count(*) FROM _postback.orphans), "
+                "(SELECT count(*) FROM postback.postbacks), (SELECT count(*) FROM postback.conversions)"
+            ).fetchone()
+        record(outcome, recovered_after)
+        assert outcome.acked > 0
+        assert outcome.holds(), outcome
+        assert ledger.failed == {}, "every request is redirected or answered"
+        # A postback that was drained before its click has found it.
+        assert (dead_letters, orphans, conversions) == (0, 0, messages)
+        return machine, ledger, outcome
+
+    return run
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -24,9 +24,10 @@ def is_alive(process):
 class Cluster:
     """A cluster of its own in a directory."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, **settings):
         self.directory = directory
-        self.tool("start").check_returncode()
+        self.settings = [argument for name, value in settings.items() for argument in ("--set", f"{name}={value}")]
+        self.tool("start", *self.settings).check_returncode()
         printed = subprocess.run([TOOL, "env", directory], check=True, capture_output=True, text=True).stdout
         settings = dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
         self.address = {"host": settings["PGHOST"], "port": settings["PGPORT"], "user": settings["PGUSER"]}
@@ -47,7 +48,7 @@ class Cluster:
 
     def start(self):
         """On the port it had; what a killed server leaves behind may take a moment to let go of it."""
-        wait_until(lambda: self.tool("start", "--port", self.address["port"]).returncode == 0, "the cluster starts")
+        wait_until(lambda: self.tool("start", "--port", self.address["port"], *self.settings).returncode == 0, "the cluster starts")
 
     def stop(self):
         self.tool("stop").check_returncode()
@@ -73,9 +74,11 @@ class Cluster:
         children = pathlib.Path(f"/proc/{self.postmaster}/task/{self.postmaster}/children").read_text().split()
         return [self.postmaster, *map(int, children)]
 
-    def kill_postmaster(self):
+    def kill_postmaster(self, *others):
+        """And others of its processes that would not notice."""
         processes = self.processes()
-        os.kill(processes[0], signal.SIGKILL)
+        for process in (processes[0], *others):
+            os.kill(process, signal.SIGKILL)
         # Where nobody reaps orphans, the dead postmaster would count as one that runs.
         wait_until(lambda: not any(map(is_alive, processes)), "the server's processes have ended")
         (self.home / "data/postmaster.pid").unlink()
@@ -104,12 +107,13 @@ class Cluster:
 class Machine:
     """The cluster, a campaign in it, and a proxy with a spool before it; each machine has a database of its own."""
 
-    def __init__(self, cluster, spool, **settings):
-        self.cluster, self.spool, self.settings = cluster, spool, settings
+    def __init__(self, cluster, spool, through=None, environment=(), **settings):
+        self.cluster, self.spool, self.settings, self.through = cluster, spool, settings, through
+        self.environment = dict(environment)
         self.database = cluster.create_database()
         with self.connect() as database:
             self.campaign = Campaign(database, subscribers=range(1, 2001))
-        self.proxy = Proxy(cluster.url(self.database), spool=spool, **settings).wait_until_ready()
+        self.proxy = self.start_proxy().wait_until_ready()
         wait_until((pathlib.Path(spool) / "routes.json").exists, "the routes are on disk")
 
     def connect(self):
@@ -119,9 +123,14 @@ class Machine:
         self.proxy.process.kill()
         self.proxy.process.wait()
 
+    def start_proxy(self, addresses=None):
+        url = self.cluster.url(self.database)
+        if self.through:
+            url = f"postgresql://{self.cluster.address['user']}@127.0.0.1:{self.through.port}/{self.database}"
+        return Proxy(url, addresses, self.environment, spool=self.spool, **self.settings)
+
     def restart_proxy(self):
-        addresses = self.proxy.listen, self.proxy.admin_listen
-        self.proxy = Proxy(self.cluster.url(self.database), addresses, spool=self.spool, **self.settings)
+        self.proxy = self.start_proxy((self.proxy.listen, self.proxy.admin_listen))
 
     def is_well(self):
         """The database takes live requests, and the spool is empty."""

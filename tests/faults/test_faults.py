@@ -1,51 +1,11 @@
 """Faults under load, with a spool: nothing that was acked is lost, nothing is stored twice, nobody is turned away."""
 
 import os
-import random
 import signal
-import time
 
-import pytest
 from ledger import Ledger, kind_of
 from liar import Liar
 from support import wait_until
-
-
-@pytest.fixture
-def under_load(start_machine, seed, record):
-    """Runs a fault under load: `fault(machine, ledger, chance)` breaks and heals; then the ledger is compared.
-
-    Only requests in flight to a proxy that dies may fail to be answered.
-    """
-
-    def run(fault, **settings):
-        machine = start_machine(**settings)
-        chance = random.Random(seed)
-        ledger = Ledger(machine.proxy.listen, machine.campaign.codes.values(), seed)
-        try:
-            wait_until(ledger.has_acked_more(chance.randint(100, 400)), "the load is running")
-            fault(machine, ledger, chance)
-            healed_at = time.monotonic()
-            wait_until(ledger.has_acked_more(chance.randint(100, 400)), "requests are taken again")
-        finally:
-            ledger.end()
-        wait_until(machine.is_well, "the spool is empty")
-        recovered_after = time.monotonic() - healed_at
-        with machine.connect() as database:
-            outcome = ledger.compare(database)
-            dead_letters, orphans, messages, conversions = database.execute(
-                "SELECT (SELECT count(*) FROM postback.dead_letters), (SELECT count(*) FROM _postback.orphans), "
-                "(SELECT count(*) FROM postback.postbacks), (SELECT count(*) FROM postback.conversions)"
-            ).fetchone()
-        record(outcome, recovered_after)
-        assert outcome.acked > 0
-        assert outcome.holds(), outcome
-        assert ledger.failed == {}, "every request is redirected or answered"
-        # A postback that was drained before its click has found it.
-        assert (dead_letters, orphans, conversions) == (0, 0, messages)
-        return machine, ledger, outcome
-
-    return run
 
 
 def most_in_flight(ledger):
@@ -151,6 +111,30 @@ def test_control_an_early_ack_is_found_out(start_machine, seed, record):
         finally:
             ledger.end()
     machine.restart_proxy()
+    wait_until(machine.is_well, "the spool is empty")
+    with machine.connect() as database:
+        outcome = ledger.compare(database)
+    record(outcome, 0.0)
+    assert outcome.lost > 0
+    assert not outcome.holds()
+
+
+def test_control_a_commit_that_is_not_flushed_is_found_out(start_machine, seed, record):
+    """A database that answers before its log is on disk: the harness must see what a crash takes away."""
+    machine = start_machine()
+    with machine.connect() as database:
+        database.execute(f"ALTER DATABASE {machine.database} SET synchronous_commit = off")
+        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postback-proxy'")
+        wal_writer = database.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'").fetchone()[0]
+    ledger = Ledger(machine.proxy.listen, machine.campaign.codes.values(), seed)
+    try:
+        wait_until(ledger.has_acked_more(200), "the load is running")
+        os.kill(wal_writer, signal.SIGSTOP)
+        wait_until(ledger.has_acked_more(100), "requests are acked")
+        machine.cluster.kill_postmaster(wal_writer)
+    finally:
+        ledger.end()
+    machine.cluster.start()
     wait_until(machine.is_well, "the spool is empty")
     with machine.connect() as database:
         outcome = ledger.compare(database)

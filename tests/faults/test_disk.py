@@ -1,0 +1,158 @@
+"""Disks that are full, fail or take their time, under the spool and under the database."""
+
+import contextlib
+import os
+import pathlib
+import random
+import subprocess
+import tempfile
+import time
+
+import pytest
+from ledger import Ledger, kind_of
+from machine import Cluster
+from support import wait_until
+
+
+@pytest.fixture
+def small_disk():
+    """Makes disks of so many megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    mounted = []
+
+    def mount(megabytes):
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="postback-disk."))
+        options = f"size={megabytes}m,mode=0755"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], check=True)
+        mounted.append(directory)
+        return directory
+
+    yield mount
+    for directory in mounted:
+        subprocess.run(["umount", directory], check=True)
+        directory.rmdir()
+
+
+@contextlib.contextmanager
+def filled(disk):
+    """Nothing more fits onto the disk."""
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextlib.contextmanager
+def tampered(process, injection):
+    """Something happens to the system calls with which a process makes its writes durable."""
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(process.pid), "-e", f"inject=fsync,fdatasync:{injection}"]
+    tracer = subprocess.Popen(command)
+    status = pathlib.Path(f"/proc/{process.pid}/status")
+    wait_until(lambda: f"TracerPid:\t{tracer.pid}\n" in status.read_text(), "the tracer is attached")
+    try:
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait()
+
+
+@pytest.fixture
+def without_database(start_machine, seed, record):
+    """Runs a fault of the spool under load while the database is down, and compares what came of it.
+
+    What neither of the two can take: a postback is refused, a tap is redirected all the same, and counted.
+    """
+
+    def run(fault, **settings):
+        machine = start_machine(**settings)
+        chance = random.Random(seed)
+        ledger = Ledger(machine.proxy.listen, machine.campaign.codes.values(), seed)
+        try:
+            wait_until(ledger.has_acked_more(50), "the load is running")
+            machine.cluster.stop()
+            wait_until(ledger.has_acked_more(chance.randint(100, 300)), "the spool takes requests")
+            fault(machine, ledger)
+            wait_until(ledger.has_acked_more(chance.randint(100, 300)), "the spool takes requests again")
+            unrecorded = machine.proxy.metric("clicks_unrecorded_total")
+            healed_at = time.monotonic()
+            machine.cluster.start()
+        finally:
+            ledger.end()
+        wait_until(machine.is_well, "the spool is empty")
+        with machine.connect() as database:
+            outcome = ledger.compare(database)
+            stored = database.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0]
+        record(outcome, time.monotonic() - healed_at)
+        assert (outcome.unexpected, outcome.duplicated, outcome.unknown) == (0, 0, 0)
+        assert outcome.lost == unrecorded
+        assert {kind_of(number) for number in ledger.failed} <= {"postback"}
+        assert set(ledger.failed.values()) <= {503}
+        assert stored >= sum(kind_of(number) == "postback" for number in ledger.acked)
+        return machine, ledger, outcome
+
+    return run
+
+
+def test_full_disk_of_the_spool_while_the_database_is_up(small_disk, under_load):
+    disk = small_disk(16)
+
+    def fault(machine, ledger, chance):
+        with filled(disk):
+            wait_until(ledger.has_acked_more(300), "requests are taken")
+
+    _, _, outcome = under_load(fault, spool=disk / "spool")
+    assert outcome.unknown == 0
+
+
+def test_full_disk_of_the_spool_while_the_database_is_down(small_disk, without_database):
+    disk = small_disk(16)
+
+    def fault(machine, ledger):
+        with filled(disk):
+            wait_until(lambda: machine.proxy.metric("clicks_unrecorded_total") > 50, "nothing takes the requests")
+            wait_until(lambda: len(ledger.failed) > 0, "a postback is refused")
+
+    _, _, outcome = without_database(fault, spool=disk / "spool")
+    assert outcome.lost > 50, "nothing was refused: the fault tested nothing"
+
+
+def test_full_disk_of_the_database(small_disk, under_load, start_machine):
+    disk = small_disk(400)
+    own = Cluster(f"{disk}/cluster", min_wal_size="32MB", max_wal_size="64MB")
+    machine = start_machine(cluster=own)
+
+    def fault(machine, ledger, chance):
+        with filled(disk):
+            wait_until(lambda: machine.proxy.metric("spooled_total") > 100, "the spool takes requests")
+        own.start()
+
+    try:
+        _, _, outcome = under_load(fault, machine=machine)
+        assert outcome.unknown == 0
+    finally:
+        machine.proxy.stop()
+        own.remove()
+
+
+def test_spool_disk_that_fails(without_database):
+    def fault(machine, ledger):
+        with tampered(machine.proxy.process, "error=EIO"):
+            wait_until(lambda: machine.proxy.metric("clicks_unrecorded_total") > 20, "nothing takes the requests")
+        assert "the spool failed" in machine.proxy.log
+
+    without_database(fault)
+
+
+def test_spool_disk_that_takes_five_seconds(without_database):
+    def fault(machine, ledger):
+        with tampered(machine.proxy.process, "delay_enter=5s:when=1..2"):
+            wait_until(lambda: ledger.longest_stall > 4.5, "requests wait for the disk")
+
+    _, ledger, outcome = without_database(fault)
+    assert outcome.lost == 0
+    assert ledger.failed == {}

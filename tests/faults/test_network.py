@@ -1,0 +1,75 @@
+"""Faults of the way between proxy and database under load: silence, lost answers, no connection to be had."""
+
+import contextlib
+
+import psycopg
+import pytest
+from middleman import Middleman
+from support import wait_until
+
+
+@pytest.fixture
+def middleman(cluster):
+    with Middleman("{host}/.s.PGSQL.{port}".format(**cluster.address)) as between:
+        yield between
+
+
+def test_partition_without_a_reset(under_load, middleman):
+    def fault(machine, ledger, chance):
+        middleman.passes_requests.clear()
+        middleman.passes_answers.clear()
+        wait_until(ledger.has_acked_more(chance.randint(500, 1500)), "the spool takes requests")
+        middleman.passes_requests.set()
+        middleman.passes_answers.set()
+
+    machine, _, outcome = under_load(fault, through=middleman)
+    assert outcome.unknown == 0
+    assert machine.proxy.metric("spooled_total") > 0
+
+
+def test_answers_lost_after_commit(under_load, middleman):
+    """What is committed and not heard of is spooled, and recognised when it is drained."""
+
+    def fault(machine, ledger, chance):
+        middleman.passes_answers.clear()
+        wait_until(ledger.has_acked_more(chance.randint(100, 500)), "the spool takes requests")
+        middleman.passes_answers.set()
+
+    machine, _, outcome = under_load(fault, through=middleman)
+    assert outcome.unknown == 0
+    assert machine.proxy.metric("spooled_total") > 0
+
+
+def test_killed_proxy_between_commit_and_answer(under_load, middleman):
+    def fault(machine, ledger, chance):
+        middleman.passes_answers.clear()
+        acked = len(ledger.acked)
+        with machine.connect() as database:
+            count = "SELECT (SELECT count(*) FROM postback.clicks) + (SELECT count(*) FROM postback.postbacks)"
+            before = database.execute(count).fetchone()[0]
+            wait_until(lambda: database.execute(count).fetchone()[0] > before, "a batch is committed")
+        machine.kill_proxy()
+        assert len(ledger.acked) <= acked + len(ledger.threads)
+        middleman.passes_answers.set()
+        machine.restart_proxy()
+
+    _, ledger, outcome = under_load(fault, through=middleman)
+    assert 0 < outcome.unknown <= 2 * len(ledger.threads)
+
+
+def test_no_connection_left(under_load):
+    """Somebody else has taken every connection."""
+
+    def fault(machine, ledger, chance):
+        cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'postback-proxy'"
+        with contextlib.ExitStack() as taken:
+            first = taken.enter_context(machine.connect())
+            while first.execute(cut).fetchone()[0] > 0:
+                with pytest.raises(psycopg.OperationalError, match="too many clients"):
+                    while True:
+                        taken.enter_context(contextlib.closing(machine.connect()))
+            wait_until(ledger.has_acked_more(chance.randint(500, 1000)), "the spool takes requests")
+
+    machine, _, outcome = under_load(fault)
+    assert outcome.unknown == 0
+    assert machine.proxy.metric("spooled_total") > 0
