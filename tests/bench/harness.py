@@ -43,8 +43,7 @@ class Cluster:
         except BlockingIOError:
             raise SystemExit("another load program runs in this checkout") from None
         self._manage("remove")
-        settings = [argument for name, value in SETTINGS.items() for argument in ("--set", f"{name}={value}")]
-        self._manage("start", *settings)
+        self.start()
         exports = shlex.split(self._manage("env"))[1:]
         self.environment = os.environ | dict(export.split("=", 1) for export in exports)
         host, port, user = (self.environment[name] for name in ("PGHOST", "PGPORT", "PGUSER"))
@@ -55,6 +54,14 @@ class Cluster:
 
     def __exit__(self, *_):
         self._manage("remove")
+
+    def start(self):
+        """Also after a stop: on the port and with the data that it had."""
+        settings = [argument for name, value in SETTINGS.items() for argument in ("--set", f"{name}={value}")]
+        self._manage("start", *settings)
+
+    def stop(self):
+        self._manage("stop")
 
     def _manage(self, command, *arguments):
         program = REPOSITORY / "dev/cluster"
@@ -104,19 +111,28 @@ def free_address():
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
+class Address(str):
+    """Where a proxy listens, and its process."""
+
+    def __new__(cls, listen, process):
+        address = super().__new__(cls, listen)
+        address.process = process
+        return address
+
+
 @contextlib.contextmanager
 def running_proxy(url=None, **settings):
     """A release build of the proxy with POSTBACK_<setting>; gives the address it listens on."""
     listen, admin = free_address(), free_address()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTBACK_")}
-    environment |= {"POSTBACK_LISTEN": listen, "POSTBACK_ADMIN_LISTEN": admin, "POSTBACK_LOG": "warn"}
+    environment |= {"POSTBACK_LISTEN": listen, "POSTBACK_ADMIN_LISTEN": admin, "POSTBACK_LOG": "error"}
     if url:
         environment["POSTBACK_DATABASE_URL"] = url
     environment |= {f"POSTBACK_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen([REPOSITORY / "target/release/postback-proxy"], env=environment)
     try:
         wait_until_ready(process, f"http://{admin}/readyz")
-        yield listen
+        yield Address(listen, process)
     finally:
         process.terminate()
         process.wait(timeout=60)

@@ -44,6 +44,8 @@ def start_machine(cluster, tmp_path):
     cluster.start()
     for machine in started:
         machine.proxy.stop()
+        # Shown when the test fails.
+        print(machine.proxy.log[-4000:])
         assert "panicked" not in machine.proxy.log
 
 

@@ -17,7 +17,8 @@ class Middleman:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.ended = threading.Event()
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def accept(self):
         while not self.ended.is_set():
@@ -51,4 +52,5 @@ class Middleman:
 
     def __exit__(self, *_):
         self.ended.set()
+        self.acceptor.join()
         self.listener.close()

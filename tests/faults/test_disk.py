@@ -77,8 +77,8 @@ def without_database(start_machine, seed, record):
             machine.cluster.stop()
             wait_until(ledger.has_acked_more(chance.randint(100, 300)), "the spool takes requests")
             fault(machine, ledger)
-            wait_until(ledger.has_acked_more(chance.randint(100, 300)), "the spool takes requests again")
-            unrecorded = machine.proxy.metric("clicks_unrecorded_total")
+            spooled = machine.proxy.metric("spooled_total")
+            wait_until(lambda: machine.proxy.metric("spooled_total") > spooled + 100, "the spool takes requests again")
             healed_at = time.monotonic()
             machine.cluster.start()
         finally:
@@ -89,7 +89,8 @@ def without_database(start_machine, seed, record):
             stored = database.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0]
         record(outcome, time.monotonic() - healed_at)
         assert (outcome.unexpected, outcome.duplicated, outcome.unknown) == (0, 0, 0)
-        assert outcome.lost == unrecorded
+        # What was written and not made durable may be there all the same.
+        assert outcome.lost <= machine.proxy.metric("clicks_unrecorded_total")
         assert {kind_of(number) for number in ledger.failed} <= {"postback"}
         assert set(ledger.failed.values()) <= {503}
         assert stored >= sum(kind_of(number) == "postback" for number in ledger.acked)

@@ -43,13 +43,10 @@ def test_answers_lost_after_commit(under_load, middleman):
 def test_killed_proxy_between_commit_and_answer(under_load, middleman):
     def fault(machine, ledger, chance):
         middleman.passes_answers.clear()
-        acked = len(ledger.acked)
         with machine.connect() as database:
             count = "SELECT (SELECT count(*) FROM postback.clicks) + (SELECT count(*) FROM postback.postbacks)"
-            before = database.execute(count).fetchone()[0]
-            wait_until(lambda: database.execute(count).fetchone()[0] > before, "a batch is committed")
+            wait_until(lambda: database.execute(count).fetchone()[0] > len(ledger.acked), "a batch is committed that nobody has heard of")
         machine.kill_proxy()
-        assert len(ledger.acked) <= acked + len(ledger.threads)
         middleman.passes_answers.set()
         machine.restart_proxy()
 

@@ -1,0 +1,133 @@
+"""What a proxy does besides the highest rate: latency at half of it, redirects without a database, idle clients, bytes on disk.
+
+Run by run.py. Alone (`python3 tests/bench/resilience.py`) it plays an outage of a minute under 2,000 taps a second and says how long
+people waited and when the last click was in the database.
+"""
+
+import contextlib
+import json
+import pathlib
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+from harness import DATABASE, HERE, OUTPUT, REPOSITORY, Cluster, running_proxy, wrk
+
+IDLE_CONNECTIONS = 10_000
+CLICKS = "SELECT count(*) FROM postback.clicks"
+
+
+def open_loop(address, rate, seconds, connections=200):
+    """Taps at a fixed rate; latencies count from when a tap was due."""
+    program = REPOSITORY / "target/release/examples/open_loop"
+    command = [program, address, OUTPUT / "codes", str(rate), str(seconds), str(connections)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def build_open_loop():
+    subprocess.run(
+        ["cargo", "build", "--release", "--quiet", "--package", "postback-proxy", "--example", "open_loop"],
+        check=True, cwd=REPOSITORY,
+    )  # fmt: skip
+
+
+def measure_half_load(cluster, results, seconds):
+    """At half of what redirect_durable reached."""
+    build_open_loop()
+    cluster.sql("CHECKPOINT")
+    with running_proxy(cluster.url) as address:
+        open_loop(address, 1000, 2)
+        load = open_loop(address, results.values["redirect_durable"] / 2, seconds)
+    if load["bad_answers"]:
+        raise SystemExit(f"redirect_p99_half_load_ms: {load['bad_answers']} bad answers")
+    results.add("redirect_p99_half_load_ms", load["p99_ms"], "ms")
+
+
+@contextlib.contextmanager
+def spooling_proxy(cluster):
+    """A proxy with a spool of its own that knows all routes; gives its addresses."""
+    spool = OUTPUT / "spool"
+    shutil.rmtree(spool, ignore_errors=True)
+    with running_proxy(cluster.url, spool=spool, log="error") as address:
+        give_up_at = time.monotonic() + 15
+        while not (spool / "routes.json").exists():
+            if time.monotonic() > give_up_at:
+                raise SystemExit("the proxy did not learn the routes")
+            time.sleep(0.05)
+        yield address
+    shutil.rmtree(spool, ignore_errors=True)
+
+
+def seconds_until_stored(cluster, wanted, most=300):
+    """How long until so many clicks are in the database."""
+    started = time.monotonic()
+    while int(cluster.value(CLICKS)) < wanted:
+        if time.monotonic() - started > most:
+            raise SystemExit(f"{cluster.value(CLICKS)} of {wanted} clicks were stored after {most} s")
+        time.sleep(0.1)
+    return time.monotonic() - started
+
+
+def measure_spooled(cluster, results, seconds):
+    """With the database stopped; afterwards every tap that was answered has to arrive."""
+    before = int(cluster.value(CLICKS))
+    with spooling_proxy(cluster) as address:
+        cluster.stop()
+        try:
+            wrk(address, "redirect.lua", OUTPUT / "codes", 1)
+            load = wrk(address, "redirect.lua", OUTPUT / "codes", seconds)
+        finally:
+            cluster.start()
+        if load["bad_answers"] or load["broken"]:
+            raise SystemExit(f"redirect_spooled: {load['bad_answers']} bad answers, {load['broken']} broken connections")
+        took = seconds_until_stored(cluster, before + load["answers"])
+    results.add_load("redirect_spooled", load)
+    results.add("spool_drained", load["answers"] / took, "1/s")
+
+
+def measure_idle(results):
+    """Memory of a proxy with ten thousand clients that have asked once and keep their connections."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    request = b"GET /4KdXyZ01abc HTTP/1.1\r\nHost: s.example.com\r\nUser-Agent: idle\r\n\r\n"
+    with running_proxy(fixed_redirect="https://network.example.com/offer/789") as address, contextlib.ExitStack() as open_ones:
+        host, port = address.split(":")
+        for _ in range(IDLE_CONNECTIONS):
+            connection = open_ones.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            connection.sendall(request)
+            if not connection.recv(4096).startswith(b"HTTP/1.1 302"):
+                raise SystemExit("idle_10k_rss_mb: a bad answer")
+        status = pathlib.Path(f"/proc/{address.process.pid}/status").read_text()
+    kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+    results.add("idle_10k_rss_mb", kilobytes / 1024, "MB")
+
+
+def measure_bytes(cluster, results):
+    """Table, indexes and TOAST of all partitions, over the rows."""
+    for name, table in (("bytes_per_click", "clicks"), ("bytes_per_link", "links")):
+        size = f"SELECT sum(pg_total_relation_size(relid)) / (SELECT count(*) FROM postback.{table}) FROM pg_partition_tree('postback.{table}')"
+        results.add(name, float(cluster.value(size)), "B")
+
+
+def outage(seconds=60, rate=2000):
+    """Stops the database for a minute under load."""
+    build_open_loop()
+    with Cluster() as cluster:
+        cluster.run_file("prepare_links.sql", links=1_000_000)
+        cluster.write("SELECT code FROM bench_links ORDER BY random()", OUTPUT / "codes")
+        with spooling_proxy(cluster) as address:
+            before = int(cluster.value(CLICKS))
+            cluster.stop()
+            load = open_loop(address, rate, seconds)
+            cluster.start()
+            took = seconds_until_stored(cluster, before + load["answers"])
+    print(f"{seconds} s without {DATABASE} at {rate} taps/s: {load}; all stored {took:.1f} s after it was back")
+    return 0 if load["bad_answers"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE))
+    sys.exit(outage())
