@@ -42,6 +42,11 @@ class Example:
     def times(self):
         return [cell for event in self.events for name, cell in event.cells.items() if name.endswith("_at")]
 
+    @property
+    def has_equal_times(self):
+        times = [event.cells["clicked_at"] for event in self.events if event.section == "clicks"]
+        return len(times) > len(set(times))
+
     def shuffled(self, generator):
         """The events in another order of arrival. Decisions keep theirs, and calls wait until all has arrived."""
         arrivals = [event for event in self.events if event.arrives]
