@@ -48,7 +48,7 @@ COMMENT ON TABLE postback.conversions IS 'The current truth about each transacti
 COMMENT ON COLUMN postback.conversions.click_id IS 'The click the network named.';
 COMMENT ON COLUMN postback.conversions.raw_status IS 'The network''s own word for the status.';
 COMMENT ON COLUMN postback.conversions.payout IS 'What the conversion pays now: 0 once rejected or reversed.';
-COMMENT ON COLUMN postback.conversions.converted_at IS 'When it happened by the network''s clock, else when its first message was received.';
+COMMENT ON COLUMN postback.conversions.converted_at IS 'When it happened: the earliest time of its messages, by the network''s clock, else by their receipt.';
 COMMENT ON COLUMN postback.conversions.is_test IS 'Made by a test message, whose key begins with test:, and outside every report and attribution.';
 COMMENT ON COLUMN postback.conversions.repeat IS '0; else its number among the repeats that the network''s duplicate policy made conversions of their own.';
 COMMENT ON COLUMN postback.conversions.ledger_seq IS 'Number of ledger rows of this conversion.';

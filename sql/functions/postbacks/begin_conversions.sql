@@ -43,8 +43,10 @@ BEGIN
             ELSE nullif(concat_ws('; ', c.note, CASE WHEN c.lies_before THEN 'the time lies before the click: is the network''s time_zone right?' END), '')
             END) AS v (verdict, reason)
     ), waiting AS (
+        -- For their click; those that come too late for it, for an earlier message of their conversion that is still under way.
         INSERT INTO _postback.orphans (postback_id, received_at, click_id, network_id, dedupe_key)
-        SELECT j.postback_id, j.received_at, j.click_id, j.network_id, j.dedupe_key FROM judged AS j WHERE j.verdict = 'unmatched'
+        SELECT j.postback_id, j.received_at, CASE WHEN j.verdict = 'unmatched' THEN j.click_id END, j.network_id, j.dedupe_key
+        FROM judged AS j WHERE j.verdict IN ('unmatched', 'outside_window')
         ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING
     ), taken AS (
         INSERT INTO postback.conversion_keys (network_id, dedupe_key, conversion_id, bucket)
