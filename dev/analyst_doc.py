@@ -21,11 +21,11 @@ def psql(database, *arguments):
 
 def answer(database, query):
     """What psql prints, without the blanks at the ends of lines."""
-    return re.sub(r" +$", "", psql(database, "-c", query).rstrip("\n"), flags=re.MULTILINE) + "\n"
+    return re.sub(r" +$", "", psql(database, "-c", "SET ROLE analyst", "-c", query).rstrip("\n"), flags=re.MULTILINE) + "\n"
 
 
 def page(database):
-    psql(database, "-f", str(DATA))
+    psql(database, "-c", "CREATE ROLE analyst", "-c", "SELECT postback.grant_role('analyst', 'analyst')", "-f", str(DATA))
     written = PAGE.read_text(encoding="utf-8")
     return QUESTION.sub(lambda block: block[1] + answer(database, block[2]) + block[3], written)
 
