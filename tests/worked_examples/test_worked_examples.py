@@ -108,18 +108,19 @@ class Story:
         self.call("maintain", {"now": max(self.example.times)})
 
     def check(self, arguments_of):
-        asked = {}
+        """All rows with the same arguments are the answer to one question."""
+        questions = {}
         for row in self.example.questions:
             known = arguments_of(row.section)
-            arguments = {name: cell for name, cell in row.cells.items() if name in known}
-            results = [name for name in row.columns if name not in known]
-            _, _, _, answer = asked.setdefault(str((row.section, arguments, results)), (row.section, arguments, results, []))
-            if row.cells.keys() - arguments.keys():
+            arguments = tuple((name, cell) for name, cell in row.cells.items() if name in known)
+            results = tuple(name for name in row.columns if name not in known)
+            answer = questions.setdefault((row.section, arguments, results), [])
+            if len(row.cells) > len(arguments):
                 answer.append([self.value(name, row.cells.get(name)) for name in results])
-        for function, arguments, results, answer in asked.values():
-            actual = self.call(function, arguments, [f"{name}::text" for name in results])
-            actual = [[number(cell) for cell in row] for row in actual]
-            assert as_lines(actual) == as_lines(answer), f"{function}({arguments})"
+        for (function, arguments, results), answer in questions.items():
+            rows = self.call(function, dict(arguments), [f"{name}::text" for name in results])
+            actual = [[number(cell) for cell in row] for row in rows]
+            assert as_lines(actual) == as_lines(answer), f"{function}({dict(arguments)})"
 
     def value(self, name, cell):
         return number(self.click_id(cell) if name == "click_id" and cell else cell)
