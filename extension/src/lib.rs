@@ -9,6 +9,7 @@ mod error;
 mod ids;
 mod install;
 mod kept_json;
+mod medians;
 mod messages;
 mod signatures;
 mod sql;

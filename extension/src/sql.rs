@@ -101,10 +101,17 @@ extension_sql_file!(
     name = "attribution",
     requires = ["conversion_history"]
 );
+extension_sql_file!("../../sql/functions/reports/late_rows.sql", name = "late_rows", requires = ["attribution"]);
+extension_sql_file!("../../sql/functions/reports/count_rows.sql", name = "count_rows", requires = ["late_rows"]);
+extension_sql_file!(
+    "../../sql/functions/reports/refresh_rollups.sql",
+    name = "refresh_rollups",
+    requires = ["count_rows"]
+);
 extension_sql_file!(
     "../../sql/functions/attribution/performance.sql",
     name = "performance",
-    requires = ["attribution"]
+    requires = ["refresh_rollups"]
 );
 extension_sql_file!(
     "../../sql/functions/deliveries/destinations.sql",

@@ -9,6 +9,7 @@ pub mod clickbank;
 pub mod delivery;
 pub mod destination;
 pub mod hash_template;
+pub mod median;
 pub mod message;
 pub mod money;
 pub mod public_address;
