@@ -46,6 +46,7 @@ const STEPS: &[(&str, &str)] = &[
     ("presets/trackier", include_str!("../../sql/presets/trackier.sql")),
     ("views/click_log", include_str!("../../sql/views/click_log.sql")),
     ("views/results", include_str!("../../sql/views/results.sql")),
+    ("views/performance", include_str!("../../sql/views/performance.sql")),
     ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 

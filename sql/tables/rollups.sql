@@ -34,6 +34,15 @@ COMMENT ON COLUMN postback.rollups.revenue IS 'Payout of approved conversions, i
 COMMENT ON COLUMN postback.rollups.conversion_seconds IS 'From click to conversion, of each conversion: 4 bytes big-endian.';
 COMMENT ON COLUMN postback.rollups.delay_milliseconds IS 'From conversion to postback, of each conversion whose network tells the time: 4 bytes big-endian.';
 
+-- First human click of each subscriber, as far as rollups are counted.
+CREATE TABLE _postback.first_clicks (
+    bucket smallint NOT NULL,
+    subscriber_id bigint NOT NULL,
+    clicked_at timestamptz NOT NULL,
+    CONSTRAINT first_clicks_pkey PRIMARY KEY (bucket, subscriber_id)
+);
+CREATE INDEX first_clicks_clicked_at_idx ON _postback.first_clicks (clicked_at);
+
 -- Up to where rollups are complete, but for the hours that are stale.
 CREATE TABLE _postback.rollup_state (
     only_row boolean CONSTRAINT rollup_state_pkey PRIMARY KEY DEFAULT true,

@@ -58,7 +58,7 @@ BEGIN
                    (ARRAY['pending', 'approved'])[1 + floor(random() * 2)]::postback.conversion_status, at;
         WHEN chance < 0.8 THEN
             PERFORM postback.receive_postback('default', format('click_id=%s&transaction_id=%s&payout=3&status=approved&timestamp=%s',
-                one_click, random(), extract(epoch FROM at)));
+                one_click, random(), (extract(epoch FROM at) * 1000)::bigint));
         WHEN chance < 0.9 THEN
             UPDATE postback.conversions AS c SET status = t.to_status, payout = CASE WHEN random() < 0.5 THEN c.payout ELSE 1 END
             FROM postback.status_transitions AS t
@@ -78,4 +78,11 @@ SELECT format('SELECT pg_temp.happen(%s)', n / 700.0) FROM generate_series(1, 60
 SELECT is_empty('SELECT what FROM seen WHERE differs', 'every report is the same from rollups and from the tables');
 SELECT ok((SELECT count(*) FROM seen) = 600 AND (SELECT count(*) FROM postback.rollups) > 100 AND (SELECT min(counted_until) FROM _postback.rollup_state) > now() - interval '1 hour',
     'and there were rollups to take them from');
+SELECT postback.maintain() \g /dev/null
+SELECT is_empty(
+    $$ SELECT f.bucket, f.subscriber_id, f.clicked_at, r.clicked_at FROM _postback.first_clicks AS f FULL JOIN (
+           SELECT k.bucket, k.subscriber_id, min(k.clicked_at) AS clicked_at FROM postback.click_log AS k
+           WHERE k.visitor = 'human' AND k.subscriber_id IS NOT NULL AND k.clicked_at < (SELECT counted_until FROM _postback.rollup_state)
+           GROUP BY 1, 2) AS r ON r.bucket = f.bucket AND r.subscriber_id = f.subscriber_id
+       WHERE f.clicked_at IS DISTINCT FROM r.clicked_at $$, 'the first click of each subscriber is known');
 SELECT * FROM finish();

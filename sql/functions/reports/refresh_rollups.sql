@@ -54,6 +54,9 @@ BEGIN
             DELETE FROM postback.rollups AS r
             WHERE r.hour >= lower(span) AND r.hour < upper(span) AND (r.currency IS NULL) = (stale.kind = 'clicks');
             PERFORM _postback.add_to_rollups(stale.kind, lower(span), least(upper(span), counted_until));
+            IF stale.kind = 'clicks' THEN
+                PERFORM _postback.repair_first_clicks(lower(span), upper(span));
+            END IF;
         END LOOP;
         done := done + stale.number;
     END LOOP;
@@ -73,6 +76,11 @@ BEGIN
             (SELECT min(s.hour) FROM _postback.stale_hours AS s WHERE s.kind = 'clicks')) AS c
         ON CONFLICT ON CONSTRAINT rollups_key DO UPDATE SET clicks = r.clicks + excluded.clicks,
             human_clicks = r.human_clicks + excluded.human_clicks, unique_clicks = r.unique_clicks + excluded.unique_clicks;
+        INSERT INTO _postback.first_clicks AS f (bucket, subscriber_id, clicked_at)
+        SELECT c.bucket, c.subscriber_id, min(c.clicked_at) FROM postback.clicks AS c
+        WHERE c.clicked_at >= since AND c.clicked_at < until AND c.visitor = 'human' AND c.subscriber_id IS NOT NULL AND c.method <> 'TEST'
+        GROUP BY c.bucket, c.subscriber_id
+        ON CONFLICT ON CONSTRAINT first_clicks_pkey DO UPDATE SET clicked_at = excluded.clicked_at WHERE f.clicked_at > excluded.clicked_at;
     ELSE
         INSERT INTO postback.rollups AS r (hour, send_id, campaign_id, segment_id, variant_id, offer_id, network_id, currency,
             pending, approved, rejected, reversed, revenue, pending_revenue, conversion_seconds, delay_milliseconds)
@@ -85,6 +93,30 @@ BEGIN
             conversion_seconds = coalesce(r.conversion_seconds || excluded.conversion_seconds, r.conversion_seconds, excluded.conversion_seconds),
             delay_milliseconds = coalesce(r.delay_milliseconds || excluded.delay_milliseconds, r.delay_milliseconds, excluded.delay_milliseconds);
     END IF;
+END
+$$;
+
+-- The first click of those whose first one was in [since, until): it may be none any more.
+CREATE FUNCTION _postback.repair_first_clicks(since timestamptz, until timestamptz)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+#variable_conflict use_variable
+BEGIN
+    WITH gone AS (
+        DELETE FROM _postback.first_clicks AS f
+        WHERE f.clicked_at >= since AND f.clicked_at < until AND NOT EXISTS (
+            SELECT FROM postback.clicks AS c
+            WHERE c.bucket = f.bucket AND c.subscriber_id = f.subscriber_id AND c.clicked_at = f.clicked_at AND c.clicked_at >= since AND c.clicked_at < until
+              AND c.visitor = 'human' AND c.method <> 'TEST')
+        RETURNING f.bucket, f.subscriber_id
+    )
+    INSERT INTO _postback.first_clicks (bucket, subscriber_id, clicked_at)
+    SELECT g.bucket, g.subscriber_id, n.clicked_at
+    FROM gone AS g
+    CROSS JOIN LATERAL (
+        SELECT c.clicked_at FROM postback.clicks AS c
+        WHERE c.bucket = g.bucket AND c.subscriber_id = g.subscriber_id AND c.clicked_at >= since AND c.visitor = 'human' AND c.method <> 'TEST'
+        ORDER BY c.clicked_at LIMIT 1) AS n
+    ON CONFLICT ON CONSTRAINT first_clicks_pkey DO NOTHING;
 END
 $$;
 
