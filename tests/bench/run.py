@@ -32,9 +32,9 @@ MICRO_CALLS = 1_000_000
 class Results:
     """Keeps the lines, writes them as they come."""
 
-    def __init__(self):
+    def __init__(self, name="results.jsonl"):
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        self.file = open(OUTPUT / "results.jsonl", "w", encoding="utf-8")
+        self.file = open(OUTPUT / name, "w", encoding="utf-8")
         self.values = {}
         self.lines = []
 
