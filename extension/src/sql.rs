@@ -97,9 +97,14 @@ extension_sql_file!(
     requires = ["test_postback"]
 );
 extension_sql_file!(
+    "../../sql/functions/attribution/conversion_paths.sql",
+    name = "conversion_paths",
+    requires = ["conversion_history"]
+);
+extension_sql_file!(
     "../../sql/functions/attribution/attribution.sql",
     name = "attribution",
-    requires = ["conversion_history"]
+    requires = ["conversion_paths"]
 );
 extension_sql_file!(
     "../../sql/functions/attribution/performance.sql",
