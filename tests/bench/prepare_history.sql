@@ -29,13 +29,19 @@ SELECT 1 + round * 12 + segment, 100 + segment * 3 + round % 3, 200 + segment, 3
 FROM generate_series(0, 14) AS r (round), generate_series(0, 11) AS s (segment);
 SELECT setval(pg_get_serial_sequence('postback.sends', 'send_id'), 180);
 
--- Messages 2k and 2k + 1 of a send go to two of five neighbours in its segment, to others in the next round.
+-- Messages 2k and 2k + 1 of a send go to two of five neighbours in its segment, to others in the next round. Written as mint_links()
+-- writes them, but for the codes that nobody will tap.
 CREATE FUNCTION pg_temp.recipient(send bigint, segment bigint, message bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 1 + segment - 200 + 12 * (message / 2 * 5 + (message + send) % 5) $$;
-SELECT count(minted)
-FROM postback.sends AS s
-CROSS JOIN LATERAL postback.mint_links(s.send_id, array(
-    SELECT pg_temp.recipient(s.send_id, s.segment_id, message) FROM generate_series(0, :clicks / 150 - 1) AS g (message))) AS minted;
+SELECT _postback.ensure_link_partition(1);
+UPDATE postback.sends SET messages = :clicks / 150;
+INSERT INTO postback.links (link_id, bucket, subscriber_id)
+SELECT n.link_id, _postback.link_bucket(n.link_id), n.subscriber_id
+FROM (SELECT * FROM postback.sends ORDER BY send_id) AS s
+CROSS JOIN LATERAL (
+    SELECT unnest(w.sorted_link_ids) AS link_id, unnest(w.sorted_subscriber_ids) AS subscriber_id
+    FROM _postback.number_links(s.send_id, 0, array(
+        SELECT pg_temp.recipient(s.send_id, s.segment_id, message) FROM generate_series(0, s.messages - 1) AS g (message))) AS w) AS n;
 
 -- Who taps: the share of each device, and what it sends.
 CREATE TEMP TABLE devices AS
