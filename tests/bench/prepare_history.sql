@@ -64,11 +64,11 @@ ANALYZE pg_temp.devices;
 -- most people within hours, some after days.
 INSERT INTO postback.clicks (click_id, bucket, clicked_at, link_id, send_id, campaign_id, segment_id, variant_id, offer_id, subscriber_id,
     visitor, method, ip_address, user_agent, purpose)
-SELECT _postback.mint_click_id_in(t.bucket, t.clicked_at), t.bucket, t.clicked_at, t.send_id << 40 | t.bucket::bigint << 30 | t.message,
-       t.send_id, t.campaign_id, t.segment_id, t.variant_id, t.offer_id, t.subscriber_id,
-       d.visitor, d.method, '198.18.0.0'::inet + t.subscriber_id % 131072, d.user_agent, d.purpose
+SELECT _postback.mint_click_id_in(h.bucket, h.clicked_at), h.bucket, h.clicked_at, s.send_id << 40 | h.bucket::bigint << 30 | h.message,
+       s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, h.subscriber_id,
+       d.visitor, d.method, '198.18.0.0'::inet + h.subscriber_id % 131072, d.user_agent, d.purpose
 FROM (
-    SELECT s.*, h.message, h.device, r.subscriber_id, postback.subscriber_bucket(r.subscriber_id) AS bucket,
+    SELECT s.send_id, h.message, h.device, r.subscriber_id, postback.subscriber_bucket(r.subscriber_id) AS bucket,
            date_trunc('milliseconds', s.sent_at + (h.seconds - e.seconds * floor(h.seconds / e.seconds)) * interval '1 second') AS clicked_at
     FROM (
         SELECT 1 + floor(pg_temp.chance(number, 1) * 180)::bigint AS send_id,
@@ -78,14 +78,15 @@ FROM (
                    WHEN pg_temp.chance(number, 3) >= 0.58 THEN 5
                    WHEN pg_temp.chance(number, 5) < 0.7 THEN 2400
                    ELSE 108000 END AS seconds
-        FROM (SELECT g.number # (:seed::bigint << 40) AS number FROM generate_series(1, :clicks) AS g (number)) AS hit
+        FROM (SELECT g.number # (:seed::bigint << 40) AS number FROM generate_series(1, :clicks) AS g (number)) AS n
     ) AS h
     JOIN postback.sends AS s ON s.send_id = h.send_id
     CROSS JOIN LATERAL (SELECT extract(epoch FROM '2026-03-31'::timestamptz - s.sent_at)::double precision AS seconds) AS e
     CROSS JOIN LATERAL (SELECT pg_temp.recipient(s.send_id, s.segment_id, h.message) AS subscriber_id) AS r
-) AS t
-JOIN pg_temp.devices AS d ON d.device = t.device
-ORDER BY t.clicked_at;
+    ORDER BY clicked_at
+) AS h
+JOIN postback.sends AS s ON s.send_id = h.send_id
+JOIN pg_temp.devices AS d ON d.device = h.device;
 
 -- What the networks tell. Half of the conversions come within three hours of the tap, the last ones after a week. One in ten is still
 -- pending; 6 of 100 are rejected later, 4 reversed.
