@@ -107,9 +107,14 @@ extension_sql_file!(
     requires = ["conversion_paths"]
 );
 extension_sql_file!(
+    "../../sql/functions/attribution/path_models.sql",
+    name = "path_models",
+    requires = ["attribution"]
+);
+extension_sql_file!(
     "../../sql/functions/attribution/performance.sql",
     name = "performance",
-    requires = ["attribution"]
+    requires = ["path_models"]
 );
 extension_sql_file!(
     "../../sql/functions/deliveries/destinations.sql",

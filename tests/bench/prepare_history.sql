@@ -57,7 +57,7 @@ FROM (VALUES
     (6, 'HEAD', NULL, 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1'),
     (7, 'GET', NULL, 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)'),
     (8, 'GET', NULL, 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36'),
-    (9, 'GET', NULL, NULL)) AS d (device, method, purpose, user_agent);
+    (9, 'GET', NULL, '')) AS d (device, method, purpose, user_agent);
 ANALYZE pg_temp.devices;
 
 -- Some subscribers tap far more than others: the first hundredth of them makes a tenth of the hits. Machines come within seconds,

@@ -42,7 +42,9 @@ pub fn shares(weights: &[f64]) -> Vec<u64> {
     for &place in by_remainder.iter().take(WHOLE.saturating_sub(given) as usize) {
         shares[place] += 1;
     }
-    for &place in by_remainder.iter().rev().filter(|&&place| exact[place] >= 1.0).take(given.saturating_sub(WHOLE) as usize) {
+    for &place in
+        by_remainder.iter().rev().filter(|&&place| exact[place] >= 1.0).take(given.saturating_sub(WHOLE) as usize)
+    {
         shares[place] -= 1;
     }
     shares
@@ -63,7 +65,7 @@ mod tests {
     fn who_does_harm_gets_nothing() {
         assert_eq!(shares(&[-1.0, 3.0]), [0, WHOLE]);
         assert_eq!(shares(&[-1.0, 0.0]), [0, 0]);
-        assert_eq!(shares(&[]), []);
+        assert_eq!(shares(&[]), [0; 0]);
     }
 
     #[test]

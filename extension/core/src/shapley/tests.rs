@@ -19,10 +19,12 @@ fn by_all_orders(channels: usize, worth: impl Fn(&[usize]) -> f64) -> Vec<f64> {
         if order.len() == channels {
             return seen(order);
         }
-        for channel in (0..channels).filter(|channel| !order.clone().contains(channel)) {
-            order.push(channel);
-            visit(order, channels, seen);
-            order.pop();
+        for channel in 0..channels {
+            if !order.contains(&channel) {
+                order.push(channel);
+                visit(order, channels, seen);
+                order.pop();
+            }
         }
     }
     let (mut values, mut orders) = (vec![0.0; channels], 0.0);
