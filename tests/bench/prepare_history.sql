@@ -60,7 +60,7 @@ FROM (VALUES
     (9, 'GET', NULL, '')) AS d (device, method, purpose, user_agent);
 ANALYZE pg_temp.devices;
 
--- Some subscribers tap far more than others: the first hundredth of them makes a tenth of the hits. Machines come within seconds,
+-- Some subscribers tap more than others: the first hundredth of them makes a thirtieth of the hits. Machines come within seconds,
 -- most people within hours, some after days.
 INSERT INTO postback.clicks (click_id, bucket, clicked_at, link_id, send_id, campaign_id, segment_id, variant_id, offer_id, subscriber_id,
     visitor, method, ip_address, user_agent, purpose)
@@ -72,7 +72,7 @@ FROM (
            date_trunc('milliseconds', s.sent_at + (h.seconds - e.seconds * floor(h.seconds / e.seconds)) * interval '1 second') AS clicked_at
     FROM (
         SELECT 1 + floor(pg_temp.chance(number, 1) * 180)::bigint AS send_id,
-               floor(pg_temp.chance(number, 2) ^ 2 * (:clicks / 150))::bigint AS message,
+               floor(pg_temp.chance(number, 2) ^ 1.3 * (:clicks / 150))::bigint AS message,
                width_bucket(pg_temp.chance(number, 3), ARRAY[0, 0.33, 0.58, 0.76, 0.82, 0.85, 0.9, 0.95, 0.98]) AS device,
                -ln(1 - pg_temp.chance(number, 4)) * CASE
                    WHEN pg_temp.chance(number, 3) >= 0.58 THEN 5
