@@ -19,6 +19,7 @@ import ChannelAttribution
 import pandas
 import polars
 from harness import Cluster
+from history import prepare_history
 from mam.models.markov import MarkovModel
 from mam.models.shapley import ShapleyModel
 
@@ -85,7 +86,7 @@ def main():
     parser.add_argument("--clicks", type=int, default=500_000, help="clicks in the month")
     options = parser.parse_args()
     with Cluster() as cluster:
-        cluster.run_file("prepare_history.sql", clicks=options.clicks, seed=1)
+        prepare_history(cluster, options.clicks)
         journeys = [json.loads(line) for line in cluster.sql(JOURNEYS)]
         shares = ours(cluster)
     print(f"{len(journeys)} ways, {sum(j[1] for j in journeys)} conversions, {sum(j[2] for j in journeys)} journeys without one, "

@@ -1,13 +1,9 @@
--- A month of business: :clicks hits from 2026-03-01 on (UTC), by a fifth as many subscribers, with 3 conversions to 100 hits.
+-- What a month of business begins with, see history.py: networks, offers, 180 sends of :clicks / 150 messages each, and devices.
 -- 12 segments; each gets 15 sends of 3 campaigns, 2 offers and 4 variants, and each send reaches two fifths of its segment.
--- Who taps often, when, with which device and what converts follow from a hash of :seed; only the random bits of ids differ
--- from run to run.
 SET timezone = 'UTC';
-SET work_mem = '1GB';
-SET jit = off;
 
 -- In [0, 1), the same for the same number and salt.
-CREATE FUNCTION pg_temp.chance(number bigint, salt bigint) RETURNS double precision
+CREATE FUNCTION bench_chance(number bigint, salt bigint) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (hashint8extended(number, salt) & 9007199254740991) / 9007199254740992.0::double precision $$;
 
 SELECT count(m) FROM generate_series(0, 29) AS g (day), postback.maintain('2026-03-01'::timestamptz + day * interval '1 day') AS m;
@@ -31,7 +27,7 @@ SELECT setval(pg_get_serial_sequence('postback.sends', 'send_id'), 180);
 
 -- Messages 2k and 2k + 1 of a send go to two of five neighbours in its segment, to others in the next round. Written as mint_links()
 -- writes them, but for the codes that nobody will tap.
-CREATE FUNCTION pg_temp.recipient(send bigint, segment bigint, message bigint) RETURNS bigint
+CREATE FUNCTION bench_recipient(send bigint, segment bigint, message bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 1 + segment - 200 + 12 * (message / 2 * 5 + (message + send) % 5) $$;
 SELECT _postback.ensure_link_partition(1);
 UPDATE postback.sends SET messages = :clicks / 150;
@@ -41,10 +37,10 @@ FROM (SELECT * FROM postback.sends ORDER BY send_id) AS s
 CROSS JOIN LATERAL (
     SELECT unnest(w.sorted_link_ids) AS link_id, unnest(w.sorted_subscriber_ids) AS subscriber_id
     FROM _postback.number_links(s.send_id, 0, array(
-        SELECT pg_temp.recipient(s.send_id, s.segment_id, message) FROM generate_series(0, s.messages - 1) AS g (message))) AS w) AS n;
+        SELECT bench_recipient(s.send_id, s.segment_id, message) FROM generate_series(0, s.messages - 1) AS g (message))) AS w) AS n;
 
 -- Who taps: the share of each device, and what it sends.
-CREATE TEMP TABLE devices AS
+CREATE TABLE bench_devices AS
 SELECT device, method, purpose, user_agent,
        CASE WHEN device = 8 THEN 'datacenter' ELSE postback.classify_visitor(method, purpose, user_agent) END::postback.visitor AS visitor
 FROM (VALUES
@@ -58,74 +54,4 @@ FROM (VALUES
     (7, 'GET', NULL, 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)'),
     (8, 'GET', NULL, 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36'),
     (9, 'GET', NULL, '')) AS d (device, method, purpose, user_agent);
-ANALYZE pg_temp.devices;
-
--- Some subscribers tap more than others: the first hundredth of them makes a thirtieth of the hits. Machines come within seconds,
--- most people within hours, some after days.
-INSERT INTO postback.clicks (click_id, bucket, clicked_at, link_id, send_id, campaign_id, segment_id, variant_id, offer_id, subscriber_id,
-    visitor, method, ip_address, user_agent, purpose)
-SELECT _postback.mint_click_id_in(h.bucket, h.clicked_at), h.bucket, h.clicked_at, s.send_id << 40 | h.bucket::bigint << 30 | h.message,
-       s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, h.subscriber_id,
-       d.visitor, d.method, '198.18.0.0'::inet + h.subscriber_id % 131072, d.user_agent, d.purpose
-FROM (
-    SELECT s.send_id, h.message, h.device, r.subscriber_id, postback.subscriber_bucket(r.subscriber_id) AS bucket,
-           date_trunc('milliseconds', s.sent_at + (h.seconds - e.seconds * floor(h.seconds / e.seconds)) * interval '1 second') AS clicked_at
-    FROM (
-        SELECT 1 + floor(pg_temp.chance(number, 1) * 180)::bigint AS send_id,
-               floor(pg_temp.chance(number, 2) ^ 1.3 * (:clicks / 150))::bigint AS message,
-               width_bucket(pg_temp.chance(number, 3), ARRAY[0, 0.33, 0.58, 0.76, 0.82, 0.85, 0.9, 0.95, 0.98]) AS device,
-               -ln(1 - pg_temp.chance(number, 4)) * CASE
-                   WHEN pg_temp.chance(number, 3) >= 0.58 THEN 5
-                   WHEN pg_temp.chance(number, 5) < 0.7 THEN 2400
-                   ELSE 108000 END AS seconds
-        FROM (SELECT g.number # (:seed::bigint << 40) AS number FROM generate_series(1, :clicks) AS g (number)) AS n
-    ) AS h
-    JOIN postback.sends AS s ON s.send_id = h.send_id
-    CROSS JOIN LATERAL (SELECT extract(epoch FROM '2026-03-31'::timestamptz - s.sent_at)::double precision AS seconds) AS e
-    CROSS JOIN LATERAL (SELECT pg_temp.recipient(s.send_id, s.segment_id, h.message) AS subscriber_id) AS r
-    ORDER BY clicked_at
-) AS h
-JOIN postback.sends AS s ON s.send_id = h.send_id
-JOIN pg_temp.devices AS d ON d.device = h.device;
-
--- What the networks tell. Half of the conversions come within three hours of the tap, the last ones after a week. One in ten is still
--- pending; 6 of 100 are rejected later, 4 reversed.
-CREATE TEMP TABLE messages AS
-WITH converting AS (
-    SELECT k.click_id, k.bucket, k.clicked_at, k.offer_id, t.number
-    FROM postback.clicks AS k
-    CROSS JOIN LATERAL (SELECT k.link_id # (extract(epoch FROM k.clicked_at) * 1000)::bigint # (:seed::bigint << 40) AS number) AS t
-    WHERE k.visitor = 'human'
-    ORDER BY pg_temp.chance(t.number, 6)
-    LIMIT :clicks * 3 / 100
-)
-SELECT c.click_id, c.bucket, n.slug, p.payout, m.status, m.happened_at,
-       date_trunc('milliseconds', m.happened_at + -ln(1 - pg_temp.chance(c.number, 10)) * interval '30 seconds') AS received_at
-FROM converting AS c
-JOIN postback.offers AS o ON o.offer_id = c.offer_id
-JOIN postback.networks AS n ON n.network_id = o.network_id
-CROSS JOIN LATERAL (SELECT date_trunc('milliseconds', c.clicked_at
-    + pg_temp.chance(c.number, 7) ^ 6 * least(interval '7 days', '2026-03-31'::timestamptz - c.clicked_at)) AS converted_at) AS h
-CROSS JOIN LATERAL (SELECT 100 * (5 + floor(pg_temp.chance(c.number, 8) * 40)) + CASE n.currency WHEN 'JPY' THEN 0 ELSE 99 END AS cents) AS a
-CROSS JOIN LATERAL (SELECT a.cents / 100) AS p (payout)
-CROSS JOIN LATERAL (SELECT width_bucket(pg_temp.chance(c.number, 9), ARRAY[0, 0.8, 0.9, 0.96]) AS story) AS s
-CROSS JOIN LATERAL (VALUES
-    (CASE WHEN s.story IN (1, 4) THEN 'approved' ELSE 'pending' END, h.converted_at),
-    ((ARRAY[NULL, NULL, 'rejected', 'reversed'])[s.story], h.converted_at + interval '3 days')) AS m (status, happened_at)
-WHERE m.status IS NOT NULL;
-ANALYZE pg_temp.messages;
-
--- By the way that they always come, in batches, in the order of receipt; each id holds the time of its receipt.
-SELECT r.verdict, count(*)
-FROM (
-    SELECT array_agg(slug) AS networks, array_agg(convert_to(format('click_id=%s&transaction_id=history_%1$s&status=%s&payout=%s&timestamp=%s',
-               click_id, status, payout, (extract(epoch FROM happened_at) * 1000)::bigint), 'UTF8')) AS queries,
-           array_agg(_postback.mint_click_id_in(bucket, received_at)) AS postback_ids
-    FROM (SELECT *, (row_number() OVER (ORDER BY received_at, click_id) - 1) / 1000 AS batch FROM pg_temp.messages) AS m
-    GROUP BY batch
-    ORDER BY batch
-) AS b
-CROSS JOIN LATERAL postback.receive_postbacks(networks => b.networks, queries => b.queries, postback_ids => b.postback_ids, replay => false) AS r
-GROUP BY r.verdict;
-
-VACUUM ANALYZE;
+ANALYZE bench_devices;

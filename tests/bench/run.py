@@ -27,6 +27,7 @@ import time
 
 from attribution import measure_attribution
 from harness import OUTPUT, Cluster, pgbench, running_proxy, seconds_in, wrk
+from history import prepare_history
 
 SECRET = "bench-secret-of-32-characters-00"
 MICRO_CALLS = 1_000_000
@@ -194,7 +195,7 @@ def main():
 
     # A machine of its own for the reports: the loads above have left other clicks, and their memory is free again.
     with Cluster() as cluster:
-        cluster.run_file("prepare_history.sql", clicks=options.clicks, seed=1)
+        prepare_history(cluster, options.clicks)
         measure_attribution(cluster, results)
     print(f"{time.monotonic() - started:.0f} s, {OUTPUT / 'results.jsonl'}")
 
