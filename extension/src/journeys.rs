@@ -6,10 +6,8 @@ use postback_core::journey::{self, Journey};
 use postback_core::shapley::Worth;
 use postback_core::{markov, money, shapley};
 
-type Shares = TableIterator<
-    'static,
-    (name!(channel_id, Option<i64>), name!(conversions, i64), name!(weight, f64), name!(share, i64)),
->;
+/// A channel, the conversions that touched it, its weight and its share.
+type Row = (Option<i64>, i64, f64, i64);
 
 #[pg_extern(sql = false)]
 fn markov_shares(
@@ -18,11 +16,14 @@ fn markov_shares(
     converted: Vec<i64>,
     lost: Vec<i64>,
     chain_order: i32,
-) -> Shares {
+) -> TableIterator<
+    'static,
+    (name!(channel_id, Option<i64>), name!(conversions, i64), name!(weight, f64), name!(share, i64)),
+> {
     let (names, journeys) = read_journeys(&channels, &lengths, &converted, &lost);
     let order = usize::try_from(chain_order).unwrap_or(1).max(1);
     let effects = markov::removal_effects(&journeys, names.len(), order, pause);
-    table(names, &journeys, effects)
+    TableIterator::new(rows(names, &journeys, effects))
 }
 
 #[pg_extern(sql = false)]
@@ -34,12 +35,15 @@ fn shapley_shares(
     worth: &str,
     permutations: i32,
     seed: i64,
-) -> Shares {
+) -> TableIterator<
+    'static,
+    (name!(channel_id, Option<i64>), name!(conversions, i64), name!(weight, f64), name!(share, i64)),
+> {
     let (names, journeys) = read_journeys(&channels, &lengths, &converted, &lost);
     let worth = if worth == "rate" { Worth::Rate } else { Worth::Conversions };
     let permutations = u32::try_from(permutations).unwrap_or(1);
     let values = shapley::values(&journeys, names.len(), worth, permutations, seed.cast_unsigned(), pause);
-    table(names, &journeys, values)
+    TableIterator::new(rows(names, &journeys, values))
 }
 
 #[pg_extern(sql = false)]
@@ -79,7 +83,7 @@ fn read_journeys(
     (names, journeys)
 }
 
-fn table(names: Vec<Option<i64>>, journeys: &[Journey], weights: Vec<f64>) -> Shares {
+fn rows(names: Vec<Option<i64>>, journeys: &[Journey], weights: Vec<f64>) -> Vec<Row> {
     let mut conversions = vec![0_i64; names.len()];
     for journey in journeys {
         for channel in journey.touched() {
@@ -87,12 +91,11 @@ fn table(names: Vec<Option<i64>>, journeys: &[Journey], weights: Vec<f64>) -> Sh
         }
     }
     let shares = journey::shares(&weights).into_iter().map(u64::cast_signed);
-    let rows: Vec<_> = names
+    names
         .into_iter()
         .zip(conversions)
         .zip(weights)
         .zip(shares)
         .map(|(((name, conversions), weight), share)| (name, conversions, weight, share))
-        .collect();
-    TableIterator::new(rows)
+        .collect()
 }
