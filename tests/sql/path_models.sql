@@ -14,7 +14,7 @@ CREATE FUNCTION pg_temp.walk(subscriber bigint, campaigns bigint[], offer bigint
 $$;
 CREATE FUNCTION pg_temp.buy(subscriber bigint, payout numeric, offer bigint DEFAULT 1, status text DEFAULT 'approved', day date DEFAULT '2026-03-10') RETURNS void LANGUAGE sql AS $$
     INSERT INTO postback.conversions (network_id, transaction_id, subscriber_id, offer_id, payout, currency, status, converted_at)
-    SELECT o.network_id, format('%s-%s-%s', subscriber, offer, status), subscriber, offer, payout, n.currency, status::postback.conversion_status, (day + time '13:00') AT TIME ZONE 'UTC'
+    SELECT o.network_id, format('%s-%s-%s', subscriber, offer, status), subscriber, offer, buy.payout, n.currency, status::postback.conversion_status, (day + time '13:00') AT TIME ZONE 'UTC'
     FROM postback.offers AS o JOIN postback.networks AS n ON n.network_id = o.network_id WHERE o.offer_id = offer
 $$;
 CREATE FUNCTION pg_temp.markov(channel text DEFAULT 'campaign', chain_order integer DEFAULT 1, scope text DEFAULT 'offer') RETURNS text LANGUAGE sql AS $$

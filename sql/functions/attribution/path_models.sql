@@ -97,14 +97,13 @@ BEGIN
         FROM journeys AS j WHERE j.currency IS NOT NULL
         GROUP BY j.currency
     ), parts AS (
-        SELECT s.channel_id, s.conversions, s.weight, p.share, t.currency, t.revenue * p.share AS exact, trunc(t.revenue * p.share, t.decimals) AS part,
-               t.revenue, t.decimals
+        SELECT s.channel_id, s.conversions, s.weight, p.share, t.currency, t.revenue, round(10 ^ -t.decimals::numeric, t.decimals) AS unit,
+               t.revenue * p.share AS exact, trunc(t.revenue * p.share, t.decimals) AS part
         FROM shares AS s CROSS JOIN LATERAL (SELECT s.share * 0.000000000001) AS p (share) CROSS JOIN totals AS t
     )
     SELECT p.channel_id, p.conversions, p.weight, p.share,
            p.part + CASE WHEN row_number() OVER (PARTITION BY p.currency ORDER BY p.exact - p.part DESC, p.channel_id)
-                              <= (p.revenue - sum(p.part) OVER (PARTITION BY p.currency)) * 10 ^ p.decimals::numeric
-                         THEN 10 ^ -p.decimals::numeric ELSE 0 END,
+                              <= (p.revenue - sum(p.part) OVER (PARTITION BY p.currency)) / p.unit THEN p.unit ELSE 0 END,
            p.currency
     FROM parts AS p
     ORDER BY p.currency, p.share DESC, p.channel_id;
