@@ -8,6 +8,7 @@ mod deliveries;
 mod error;
 mod ids;
 mod install;
+mod journeys;
 mod kept_json;
 mod medians;
 mod messages;

@@ -97,11 +97,21 @@ extension_sql_file!(
     requires = ["test_postback"]
 );
 extension_sql_file!(
-    "../../sql/functions/attribution/attribution.sql",
-    name = "attribution",
+    "../../sql/functions/attribution/conversion_paths.sql",
+    name = "conversion_paths",
     requires = ["conversion_history"]
 );
-extension_sql_file!("../../sql/functions/reports/late_rows.sql", name = "late_rows", requires = ["attribution"]);
+extension_sql_file!(
+    "../../sql/functions/attribution/attribution.sql",
+    name = "attribution",
+    requires = ["conversion_paths"]
+);
+extension_sql_file!(
+    "../../sql/functions/attribution/path_models.sql",
+    name = "path_models",
+    requires = ["attribution"]
+);
+extension_sql_file!("../../sql/functions/reports/late_rows.sql", name = "late_rows", requires = ["path_models"]);
 extension_sql_file!("../../sql/functions/reports/count_rows.sql", name = "count_rows", requires = ["late_rows"]);
 extension_sql_file!(
     "../../sql/functions/reports/refresh_rollups.sql",
