@@ -1,4 +1,4 @@
--- The data of docs/analyst.md: three weeks of March 2025 of a small sender, the same on every machine. Nothing is drawn at random: what
+-- The data of docs/analyst.md: seven weeks of 2025 of a small sender, the same on every machine. Nothing is drawn at random: what
 -- happens to a message is decided by a hash of its number, so that anybody gets these figures.
 
 SET timezone = 'UTC';
@@ -19,7 +19,7 @@ INSERT INTO postback.sends (send_id, campaign_id, segment_id, variant_id, offer_
 SELECT row_number() OVER (ORDER BY d.day, segment, variant), CASE WHEN d.number % 3 = 2 THEN 457 ELSE 456 END, segment, variant,
     1 + (d.number + d.number / 3) % 3, 'https://s.example.com', d.day + interval '16 hours', 1000, 0.008
 FROM (SELECT day, row_number() OVER (ORDER BY day) - 1 AS number
-      FROM generate_series(timestamptz '2025-03-03 00:00+00', '2025-03-21 00:00+00', '1 day') AS day
+      FROM generate_series(timestamptz '2025-02-03 00:00+00', '2025-03-21 00:00+00', '1 day') AS day
       WHERE extract(isodow FROM day) IN (1, 3, 5)) AS d,
     unnest(ARRAY[101, 102]) AS segment, unnest(ARRAY[1, 2]) AS variant;
 
