@@ -104,6 +104,13 @@ CREATE TRIGGER move_status BEFORE UPDATE ON postback.conversions
         OR NEW.currency IS DISTINCT FROM OLD.currency OR NEW.conversion_id IS DISTINCT FROM OLD.conversion_id
         OR NEW.bucket IS DISTINCT FROM OLD.bucket)
     EXECUTE FUNCTION _postback.move_status();
+CREATE TRIGGER follow_conversion AFTER UPDATE ON postback.conversions
+    FOR EACH ROW WHEN (
+        NEW.status IS DISTINCT FROM OLD.status OR NEW.payout IS DISTINCT FROM OLD.payout OR NEW.subscriber_id IS DISTINCT FROM OLD.subscriber_id
+        OR NEW.network_id IS DISTINCT FROM OLD.network_id OR NEW.offer_id IS DISTINCT FROM OLD.offer_id
+        OR NEW.click_id IS DISTINCT FROM OLD.click_id OR NEW.clicked_at IS DISTINCT FROM OLD.clicked_at
+        OR NEW.converted_at IS DISTINCT FROM OLD.converted_at)
+    EXECUTE FUNCTION _postback.follow_conversion();
 CREATE TRIGGER keep_conversions BEFORE DELETE ON postback.conversions
     FOR EACH ROW EXECUTE FUNCTION _postback.refuse_change();
 CREATE TRIGGER keep_conversions_whole BEFORE TRUNCATE ON postback.conversions
