@@ -9,8 +9,8 @@
 use crate::money;
 use std::str::FromStr;
 
-/// One whole credit: credits are counted in millionths.
-pub const WHOLE: i64 = 1_000_000;
+/// One whole credit: credits are counted in units of 10^-12, so fine that equal touches earn the same of any payout.
+pub const WHOLE: i64 = 1_000_000_000_000;
 
 /// The finest weight that counts, against 1.
 const WEIGHT_SCALE: f64 = 1e12;
@@ -58,7 +58,7 @@ pub struct Settings {
     pub weights: [f64; 3],
 }
 
-/// Credits in millionths of the touches at these times (microseconds, in order of the path). They sum to [`WHOLE`], unless there is no touch.
+/// Credits in units of 1/[`WHOLE`] of the touches at these times (microseconds, in order of the path). They sum to [`WHOLE`], unless there is no touch.
 pub fn credits(model: Model, times: &[i64], settings: &Settings) -> Vec<i64> {
     let all_to = |place: usize| (0..times.len()).map(|other| if other == place { WHOLE } else { 0 }).collect();
     let weights: Vec<u128> = match (model, times) {
@@ -92,17 +92,19 @@ fn by_position(touches: usize, weights: [f64; 3]) -> Vec<u128> {
 }
 
 /// Divides a total into integer parts by weight, by largest remainder. Weights that are all 0 count as equal ones.
-/// The total times the largest weight must fit: 10^30 and 10^6 do, and so do 10^6 and 10^18.
+/// The sum of the weights times the largest of them must fit, which 10^18 does; the total may be as large as it likes.
 pub fn apportion(total: u128, weights: &[u128]) -> Vec<u128> {
     let sum: u128 = weights.iter().sum();
     if sum == 0 {
         return if weights.is_empty() { Vec::new() } else { apportion(total, &vec![1; weights.len()]) };
     }
-    let mut parts: Vec<u128> = weights.iter().map(|weight| total * weight / sum).collect();
+    // Each weight in turn of every whole sum in the total, and its share of the rest: the product of both would be too large.
+    let (rounds, rest) = (total / sum, total % sum);
+    let mut parts: Vec<u128> = weights.iter().map(|weight| rounds * weight + rest * weight / sum).collect();
     let left_over = (total - parts.iter().sum::<u128>()) as usize;
     if left_over > 0 {
         let mut order: Vec<usize> = (0..weights.len()).collect();
-        order.sort_by_key(|&place| (std::cmp::Reverse(total * weights[place] % sum), place));
+        order.sort_by_key(|&place| (std::cmp::Reverse(rest * weights[place] % sum), place));
         for place in order.into_iter().take(left_over) {
             parts[place] += 1;
         }

@@ -18,9 +18,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT s.conversion_id, s.network_id, s.transaction_id, s.status, s.converted_at, s.credited_by,
            s.click_ids[s.place], s.clicked_ats[s.place], s.send_ids[s.place], s.campaign_ids[s.place], s.segment_ids[s.place],
            s.variant_ids[s.place], s.offer_ids[s.place], s.subscriber_id,
-           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000 THEN 1
-                ELSE pg_catalog.trim_scale(0.000001 OPERATOR(pg_catalog.*) s.credits[s.place]::pg_catalog.numeric) END,
-           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000 THEN s.payout
+           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000000000 THEN 1
+                ELSE pg_catalog.trim_scale(0.000000000001 OPERATOR(pg_catalog.*) s.credits[s.place]::pg_catalog.numeric) END,
+           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000000000 THEN s.payout
                 ELSE _postback.revenue(s.payout, s.currency, s.credits, s.place) END,
            s.currency
     FROM (
@@ -42,6 +42,6 @@ COMMENT ON FUNCTION postback.attribution(
     'One row per credited touch of the conversions in [since, until). A touch is a human click of the same subscriber (scope offer, network or any), '
     'before the conversion and within the click window (the offer''s, 7 days by default), or the click that the network named. model: first_click, '
     'last_click, linear, time_decay (half as much for each half_life before the last touch), position_based (weights of the first, all between and the '
-    'last); NULL takes the offer''s. Credits of a conversion sum to 1 (six decimals) and revenue to its payout (in the currency''s minor unit, or the '
+    'last); NULL takes the offer''s. Credits of a conversion sum to 1 (twelve decimals) and revenue to its payout (in the currency''s minor unit, or the '
     'payout''s last decimal where that is finer), both by largest remainder, what is left over to the earlier touch; of two clicks at one time the '
     'smaller id is the earlier. A conversion without a qualifying click has no row.';

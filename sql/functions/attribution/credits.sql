@@ -8,7 +8,7 @@ CREATE FUNCTION _postback.qualifying(
     click_window interval)
 RETURNS integer[] LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'qualifying_wrapper';
 
--- The credit of each touch of the path in millionths, 0 for those that earn none; NULL when none qualifies. It is called volatile so that
+-- The credit of each touch of the path in units of 10^-12, 0 for those that earn none; NULL when none qualifies. It is called volatile so that
 -- the planner leaves it where it stands: it would otherwise be worked out again at each mention.
 CREATE FUNCTION _postback.credits(
     model text, half_life interval, weights double precision[],

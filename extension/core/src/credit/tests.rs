@@ -11,31 +11,34 @@ fn of(model: Model, times: &[i64]) -> Vec<i64> {
 #[test]
 fn each_model_by_hand() {
     let three = [0, 48 * HOUR, 96 * HOUR];
-    assert_eq!(of(Model::FirstClick, &three), [1_000_000, 0, 0]);
-    assert_eq!(of(Model::LastClick, &three), [0, 0, 1_000_000]);
-    assert_eq!(of(Model::Linear, &three), [333_334, 333_333, 333_333]);
+    assert_eq!(of(Model::FirstClick, &three), [WHOLE, 0, 0]);
+    assert_eq!(of(Model::LastClick, &three), [0, 0, WHOLE]);
+    assert_eq!(of(Model::Linear, &three), [333_333_333_334, 333_333_333_333, 333_333_333_333]);
     // 1/4, 1/2 and 1 of a sum of 7/4.
-    assert_eq!(of(Model::TimeDecay, &three), [142_857, 285_714, 571_429]);
-    assert_eq!(of(Model::PositionBased, &three), [400_000, 200_000, 400_000]);
-    assert_eq!(of(Model::PositionBased, &[0, 1, 2, 3]), [400_000, 100_000, 100_000, 400_000]);
-    assert_eq!(of(Model::PositionBased, &[0, 1]), [500_000, 500_000]);
+    assert_eq!(of(Model::TimeDecay, &three), [142_857_142_857, 285_714_285_714, 571_428_571_429]);
+    assert_eq!(of(Model::PositionBased, &three), [400_000_000_000, 200_000_000_000, 400_000_000_000]);
+    assert_eq!(
+        of(Model::PositionBased, &[0, 1, 2, 3]),
+        [400_000_000_000, 100_000_000_000, 100_000_000_000, 400_000_000_000]
+    );
+    assert_eq!(of(Model::PositionBased, &[0, 1]), [500_000_000_000, 500_000_000_000]);
 }
 
 #[test]
 fn weights_are_the_caller_s() {
     let credits_of =
         |weights, touches: &[i64]| credits(Model::PositionBased, touches, &Settings { weights, ..DEFAULTS });
-    assert_eq!(credits_of([3.0, 1.0, 1.0], &[0, 1, 2]), [600_000, 200_000, 200_000]);
-    assert_eq!(credits_of([3.0, 1.0, 1.0], &[0, 1]), [750_000, 250_000]);
+    assert_eq!(credits_of([3.0, 1.0, 1.0], &[0, 1, 2]), [600_000_000_000, 200_000_000_000, 200_000_000_000]);
+    assert_eq!(credits_of([3.0, 1.0, 1.0], &[0, 1]), [750_000_000_000, 250_000_000_000]);
     // Nothing for the ends: without a touch between, both the same.
-    assert_eq!(credits_of([0.0, 1.0, 0.0], &[0, 1]), [500_000, 500_000]);
-    assert_eq!(credits_of([0.0, 1.0, 0.0], &[0, 1, 2]), [0, 1_000_000, 0]);
+    assert_eq!(credits_of([0.0, 1.0, 0.0], &[0, 1]), [500_000_000_000, 500_000_000_000]);
+    assert_eq!(credits_of([0.0, 1.0, 0.0], &[0, 1, 2]), [0, WHOLE, 0]);
 }
 
 #[test]
 fn a_touch_of_long_ago_decays_to_nothing_and_never_to_nan() {
-    assert_eq!(of(Model::TimeDecay, &[i64::MIN / 2, i64::MAX / 2]), [0, 1_000_000]);
-    assert_eq!(of(Model::TimeDecay, &[7, 7]), [500_000, 500_000]);
+    assert_eq!(of(Model::TimeDecay, &[i64::MIN / 2, i64::MAX / 2]), [0, WHOLE]);
+    assert_eq!(of(Model::TimeDecay, &[7, 7]), [500_000_000_000, 500_000_000_000]);
 }
 
 #[test]
@@ -52,18 +55,20 @@ fn revenue_is_divided_in_the_minor_unit() {
     assert_eq!(parts("10.0001", "USD"), ["3.3334", "3.3334", "3.3333"]);
     assert_eq!(parts("100.5", "JPY"), ["33.5", "33.5", "33.5"]);
     assert_eq!(parts("0", "USD"), ["0.00", "0.00", "0.00"]);
+    assert_eq!(parts("3000000", "IDR"), ["1000000.00", "1000000.00", "1000000.00"]);
+    assert_eq!(parts("1000000000.00", "USD"), ["333333333.34", "333333333.33", "333333333.33"]);
     assert_eq!(
         parts("999999999999999.999999999999999", "USD"),
-        ["333333666666667.000000000000000", "333333166666666.500000000000000", "333333166666666.499999999999999"]
+        ["333333333333667.000000000000000", "333333333333166.500000000000000", "333333333333166.499999999999999"]
     );
 }
 
 #[test]
 fn what_is_no_amount_has_no_parts() {
     for payout in ["", "-1", "NaN", "1e3", "Infinity"] {
-        assert_eq!(revenue(payout, "USD", &[1_000_000], 0), None, "{payout}");
+        assert_eq!(revenue(payout, "USD", &[WHOLE], 0), None, "{payout}");
     }
-    assert_eq!(revenue("1", "USD", &[1_000_000], 1), None);
+    assert_eq!(revenue("1", "USD", &[WHOLE], 1), None);
 }
 
 proptest! {
