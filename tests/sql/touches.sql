@@ -99,8 +99,8 @@ SELECT pg_temp.convert('forwards', 'f1', '2026-03-10 13:00+00') \g /dev/null
 SELECT pg_temp.convert('backwards', 'g1', '2026-03-10 13:00+00') \g /dev/null
 SELECT pg_temp.tap('g3', 22, 1, '2026-03-10 12:00+00'), pg_temp.tap('g1', 22, 1, '2026-03-10 10:00+00'), pg_temp.tap('g2', 22, 2, '2026-03-10 11:00+00') \g /dev/null
 SELECT is(pg_temp.path('backwards'), replace(pg_temp.path('forwards'), 'f', 'g'), 'the same path in either order');
-SELECT is((SELECT array_agg((replace(click_id, 'g', 'f'), credit, revenue) ORDER BY click_id) FROM postback.attribution(m, scope => 'any') WHERE transaction_id = 'backwards'),
-    (SELECT array_agg((click_id, credit, revenue) ORDER BY click_id) FROM postback.attribution(m, scope => 'any') WHERE transaction_id = 'forwards'), 'the same credit by ' || m)
+SELECT is((SELECT array_agg((replace(click_id, 'g', 'f'), credit, revenue) ORDER BY click_id)::text FROM postback.attribution(m, scope => 'any') WHERE transaction_id = 'backwards'),
+    (SELECT array_agg((click_id, credit, revenue) ORDER BY click_id)::text FROM postback.attribution(m, scope => 'any') WHERE transaction_id = 'forwards'), 'the same credit by ' || m)
 FROM unnest('{first_click,last_click,linear,time_decay,position_based}'::text[]) AS m;
 
 -- A report reads paths, never clicks.
