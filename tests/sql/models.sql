@@ -63,8 +63,8 @@ SELECT is_empty($$SELECT conversion_id, click_id, clicked_at, campaign_id, offer
     EXCEPT SELECT p.conversion_id, u.* FROM _postback.conversion_paths() AS p, unnest(p.click_ids, p.clicked_ats, p.campaign_ids, p.offer_ids) AS u$$, 'and conversion_paths() has the same touches');
 
 -- All models beside each other.
-SELECT results_eq($$SELECT currency, sum(linear), sum(linear_revenue), sum(last_click), sum(last_click_revenue) FROM postback.compare_models('{campaign,offer}') GROUP BY 1 ORDER BY 1$$,
-    $$SELECT c.currency::text, count(*)::numeric, sum(c.payout)::numeric, count(*)::numeric, sum(c.payout)::numeric FROM postback.conversions AS c
+SELECT results_eq($$SELECT currency COLLATE "C", sum(linear), sum(linear_revenue), sum(last_click), sum(last_click_revenue) FROM postback.compare_models('{campaign,offer}') GROUP BY 1 ORDER BY 1$$,
+    $$SELECT c.currency::text COLLATE "C", count(*)::numeric, sum(c.payout)::numeric, count(*)::numeric, sum(c.payout)::numeric FROM postback.conversions AS c
       WHERE EXISTS (SELECT FROM _postback.conversion_paths() AS p WHERE p.conversion_id = c.conversion_id) GROUP BY 1 ORDER BY 1$$, 'each model has the whole of each currency');
 SELECT is((SELECT count(*) FROM postback.compare_models('{}')), 3::bigint, 'without a dimension one row per currency');
 
