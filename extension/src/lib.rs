@@ -2,6 +2,7 @@
 
 pgrx::pg_module_magic!(name, version);
 
+mod bigints;
 mod codes;
 mod conversions;
 mod credits;

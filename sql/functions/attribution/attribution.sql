@@ -16,26 +16,28 @@ RETURNS TABLE (
     subscriber_id bigint, credit numeric, revenue numeric, currency text)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT s.conversion_id, s.network_id, s.transaction_id, s.status, s.converted_at, s.credited_by,
-           s.click_ids[s.place], s.clicked_ats[s.place], s.send_ids[s.place], s.campaign_ids[s.place], s.segment_ids[s.place],
-           s.variant_ids[s.place], s.offer_ids[s.place], s.subscriber_id,
-           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000000000 THEN 1
-                ELSE pg_catalog.trim_scale(0.000000000001 OPERATOR(pg_catalog.*) s.credits[s.place]::pg_catalog.numeric) END,
-           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000000000 THEN s.payout
-                ELSE _postback.revenue(s.payout, s.currency, s.credits, s.place) END,
+           s.click_ids[s.share OPERATOR(pg_catalog.>>) 40], s.clicked_ats[s.share OPERATOR(pg_catalog.>>) 40],
+           s.send_ids[s.share OPERATOR(pg_catalog.>>) 40], s.campaign_ids[s.share OPERATOR(pg_catalog.>>) 40],
+           s.segment_ids[s.share OPERATOR(pg_catalog.>>) 40], s.variant_ids[s.share OPERATOR(pg_catalog.>>) 40],
+           s.offer_ids[s.share OPERATOR(pg_catalog.>>) 40], s.subscriber_id,
+           CASE WHEN pg_catalog.cardinality(s.shares) OPERATOR(pg_catalog.=) 1 THEN 1
+                ELSE pg_catalog.trim_scale(0.000000000001 OPERATOR(pg_catalog.*) (s.share OPERATOR(pg_catalog.&) 1099511627775)::pg_catalog.numeric) END,
+           CASE WHEN pg_catalog.cardinality(s.shares) OPERATOR(pg_catalog.=) 1 THEN s.payout
+                ELSE _postback.revenue(s.payout, s.currency, s.shares, s.share) END,
            s.currency
     FROM (
-        SELECT c.*, _postback.places(c.credits, 1) AS place
+        SELECT c.*, _postback.each_share(c.shares) AS share
         FROM (
             SELECT p.*, coalesce(attribution.model, p.model) AS credited_by,
-                   _postback.credits(coalesce(attribution.model, p.model), attribution.half_life, attribution.weights::pg_catalog.float8[],
+                   _postback.shares(coalesce(attribution.model, p.model), attribution.half_life,
+                       weights[1]::pg_catalog.float8, weights[2]::pg_catalog.float8, weights[3]::pg_catalog.float8,
                        p.clicked_ats, p.offer_ids, attribution.scope, p.offer_id,
                        CASE WHEN attribution.scope OPERATOR(pg_catalog.=) 'network' THEN _postback.offers_of(p.offer_network_id) END,
-                       p.named, p.converted_at, coalesce(attribution.click_window, p.click_window)) AS credits
+                       p.named, p.converted_at, coalesce(attribution.click_window, p.click_window)) AS shares
             FROM postback.path_log AS p
             WHERE _postback.check_attribution(attribution.model, attribution.scope, attribution.half_life, attribution.weights)
               AND p.converted_at OPERATOR(pg_catalog.>=) since AND p.converted_at OPERATOR(pg_catalog.<) until
               AND p.status OPERATOR(pg_catalog.=) ANY (statuses)) AS c) AS s
-    WHERE s.credits[s.place] OPERATOR(pg_catalog.>) 0
 $$;
 COMMENT ON FUNCTION postback.attribution(
     text, timestamptz, timestamptz, interval, interval, text, postback.conversion_status[], numeric[]) IS

@@ -33,7 +33,7 @@ BEGIN
             SELECT k.click_id, k.clicked_at, k.send_id, k.campaign_id, k.segment_id, k.variant_id, k.offer_id FROM postback.clicks AS k
             WHERE k.click_id = c.click_id AND k.bucket = c.bucket AND k.clicked_at = c.clicked_at
               AND k.clicked_at BETWEEN c.converted_at - longest AND c.converted_at AND k.clicked_at BETWEEN earliest AND latest
-              AND k.subscriber_id IS DISTINCT FROM c.subscriber_id AND k.visitor = 'human' AND k.method <> 'TEST'
+              AND (k.subscriber_id = c.subscriber_id) IS NOT TRUE AND k.visitor = 'human' AND k.method <> 'TEST'
             ORDER BY clicked_at, click_id) AS t) AS p;
 END
 $$;

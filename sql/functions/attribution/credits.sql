@@ -6,23 +6,23 @@
 CREATE FUNCTION _postback.qualifying(
     clicked_ats timestamptz[], offer_ids bigint[], scope text, offer_id bigint, network_offer_ids bigint[], named smallint, converted_at timestamptz,
     click_window interval)
-RETURNS integer[] LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'qualifying_wrapper';
+RETURNS bigint[] LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'qualifying_wrapper';
 
--- The credit of each touch of the path in units of 10^-12, 0 for those that earn none; NULL when none qualifies. It is called volatile so that
--- the planner leaves it where it stands: it would otherwise be worked out again at each mention.
-CREATE FUNCTION _postback.credits(
-    model text, half_life interval, weights double precision[],
+-- A share for each touch that earns credit, in order: its place in the path times 2^40, plus its credit in units of 10^-12. It is called
+-- volatile so that the planner leaves it where it stands: it would otherwise be worked out again at each mention.
+CREATE FUNCTION _postback.shares(
+    model text, half_life interval, first_weight double precision, middle_weight double precision, last_weight double precision,
     clicked_ats timestamptz[], offer_ids bigint[], scope text, offer_id bigint, network_offer_ids bigint[], named smallint, converted_at timestamptz,
     click_window interval)
-RETURNS bigint[] LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'credits_wrapper';
+RETURNS bigint[] LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'shares_wrapper';
 
--- The part of a payout that the touch at a place has earned.
-CREATE FUNCTION _postback.revenue(payout numeric, currency text, credits bigint[], place integer)
+-- unnest() under a name of its own, so that the planner expects a few shares and not ten.
+CREATE FUNCTION _postback.each_share(shares bigint[])
+RETURNS SETOF bigint LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 2 AS 'array_unnest';
+
+-- What a share has earned of a payout.
+CREATE FUNCTION _postback.revenue(payout numeric, currency text, shares bigint[], share bigint)
 RETURNS numeric LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'revenue_wrapper';
-
--- generate_subscripts() under a name of its own, so that the planner expects a path of a few touches and not of a thousand.
-CREATE FUNCTION _postback.places(credits bigint[], dimension integer)
-RETURNS SETOF integer LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 2 AS 'generate_subscripts_nodir';
 
 -- The offers of a network, or those without one.
 CREATE FUNCTION _postback.offers_of(network_id integer)

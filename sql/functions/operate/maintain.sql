@@ -68,7 +68,10 @@ BEGIN
     END IF;
     PERFORM _postback.add_partition(parent, partition, quote_literal(day), quote_literal(day + interval '1 day'));
     IF waiting THEN
+        -- They are not new: their triggers have fired.
+        EXECUTE format('ALTER TABLE postback.%I DISABLE TRIGGER USER', partition);
         EXECUTE format('INSERT INTO postback.%I SELECT * FROM pg_temp.moving', partition);
+        EXECUTE format('ALTER TABLE postback.%I ENABLE TRIGGER USER', partition);
         DROP TABLE pg_temp.moving;
     END IF;
 END
