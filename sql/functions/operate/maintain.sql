@@ -8,6 +8,10 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.maintain', 0)) THEN
         RETURN;
     END IF;
+    -- First, for what follows takes locks that others wait for.
+    task := 'hours_recounted';
+    done := _postback.refresh_rollups(now);
+    RETURN NEXT;
     task := 'clicks_partitions';
     done := _postback.ensure_days('clicks', 'clicked_at', now);
     RETURN NEXT;
@@ -16,9 +20,6 @@ BEGIN
     RETURN NEXT;
     task := 'orphans_matched';
     done := _postback.match_orphans(now);
-    RETURN NEXT;
-    task := 'hours_recounted';
-    done := _postback.refresh_rollups(now);
     RETURN NEXT;
 END
 $$;
