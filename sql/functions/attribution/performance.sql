@@ -34,7 +34,7 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'dimension "%" is not known', unknown USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Any of ' || array_to_string(dimensions, ', ') || '.';
-    ELSIF NOT since < until THEN
+    ELSIF (since < until) IS NOT TRUE THEN
         RETURN;
     END IF;
 

@@ -4,10 +4,10 @@ CREATE FUNCTION _postback.refresh_rollups(now timestamptz)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 #variable_conflict use_variable
 DECLARE
-    -- Up to here every row is in sight once the transactions of this moment have ended: whoever writes an older one later finds that it
-    -- is late by the same 15 seconds, and notes it (sql/tables/rollups.sql). The clock is read before the transactions are.
-    up_to timestamptz := least(now, clock_timestamp()) - interval '15 seconds';
-    next_transaction CONSTANT xid8 := pg_snapshot_xmax(pg_current_snapshot());
+    -- Every older row is in sight once the transactions before this one have ended: whoever writes one after that finds that it is late
+    -- by the same 15 seconds, and notes it (sql/tables/rollups.sql).
+    up_to timestamptz := least(now, transaction_timestamp()) - interval '15 seconds';
+    this_transaction CONSTANT xid8 := pg_current_xact_id();
     started_at CONSTANT timestamptz := clock_timestamp();
     counted_until timestamptz;
     day_end timestamptz;
@@ -26,7 +26,7 @@ BEGIN
     DELETE FROM _postback.late_conversions;
 
     -- Mostly they have ended by now. One that takes long makes reports slower, not wrong.
-    WHILE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x < next_transaction) LOOP
+    WHILE pg_snapshot_xmin(pg_current_snapshot()) < this_transaction LOOP
         IF clock_timestamp() > started_at + interval '1 second' THEN
             up_to := '-infinity';
             EXIT;
