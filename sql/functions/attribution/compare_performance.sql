@@ -38,7 +38,8 @@ BEGIN
     ), told AS (
         SELECT w.is_now, p.*
         FROM period AS w
-        CROSS JOIN (SELECT m.currency FROM money AS m WHERE m.currency IS NOT NULL UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM money AS m WHERE m.currency IS NOT NULL)) AS m
+        CROSS JOIN (SELECT m.currency FROM money AS m WHERE m.currency IS NOT NULL
+                    UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM money AS m WHERE m.currency IS NOT NULL)) AS m
         CROSS JOIN LATERAL postback.performance(by, w.since, w.until, time_zone, m.currency) AS p
     ), measured AS (
         SELECT t.campaign_id, t.segment_id, t.variant_id, t.offer_id, t.send_id, t.network_id, t.subscriber_id,

@@ -26,7 +26,9 @@ DECLARE
     grain CONSTANT text := CASE WHEN 'hour' = ANY (performance.by) THEN 'hour' WHEN performance.by && ARRAY['day', 'week', 'month'] THEN 'day' END;
     -- Every time zone's day begins at a quarter of an hour of UTC.
     raw_grain CONSTANT interval := CASE WHEN grain IS NULL THEN interval '1 day' ELSE interval '15 minutes' END;
-    oldest_spoiled CONSTANT timestamptz := (SELECT min(s.hour) FROM _postback.spoiled_hours() AS s WHERE s.kind = 'clicks');
+    spoiled_clicks timestamptz[];
+    spoiled_conversions timestamptz[];
+    oldest_spoiled timestamptz;
 BEGIN
     since := coalesce(since, '-infinity');
     until := coalesce(until, 'infinity');
@@ -40,20 +42,26 @@ BEGIN
         RETURN;
     END IF;
 
+    SELECT coalesce(array_agg(s.hour) FILTER (WHERE s.kind = 'clicks'), '{}'), coalesce(array_agg(s.hour) FILTER (WHERE s.kind = 'conversions'), '{}'),
+           min(s.hour) FILTER (WHERE s.kind = 'clicks')
+    INTO spoiled_clicks, spoiled_conversions, oldest_spoiled FROM _postback.spoiled_hours() AS s;
+
     RETURN QUERY
     WITH counted AS MATERIALIZED (
         -- Rollups know no subscribers and no tests.
-        SELECT h.* FROM _postback.counted_hours(since, until, time_zone, grain) AS h WHERE NOT by_subscriber AND NOT with_tests
+        SELECT h.* FROM _postback.counted_hours(since, until, time_zone, grain, spoiled_clicks, spoiled_conversions) AS h
+        WHERE NOT by_subscriber AND NOT with_tests
     ), uncounted AS MATERIALIZED (
-        SELECT k.kind, lower(u.span) AS since, upper(u.span) AS until
-        FROM (VALUES ('clicks'), ('conversions')) AS k (kind)
-        CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(since, until))
-            - coalesce((SELECT range_agg(h.counted) FROM counted AS h WHERE h.kind = k.kind), '{}')) AS u (span)
+        SELECT u.kind, lower(v.span) AS since, upper(v.span) AS until
+        FROM (SELECT range_agg(h.counted) FILTER (WHERE h.has_clicks), range_agg(h.counted) FILTER (WHERE h.has_conversions) FROM counted AS h)
+            AS a (clicks, conversions)
+        CROSS JOIN LATERAL (VALUES ('clicks', a.clicks), ('conversions', a.conversions)) AS u (kind, counted)
+        CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(since, until)) - coalesce(u.counted, '{}')) AS v (span)
     ), facts AS (
         SELECT s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.send_id, NULL::integer AS network_id, l.subscriber_id,
                CASE WHEN grain IS NOT NULL THEN s.sent_at AT TIME ZONE time_zone END AS local_time,
                m.messages, 0 AS clicks, 0 AS human_clicks, 0 AS unique_clicks, 0 AS pending, 0 AS approved, 0 AS rejected, 0 AS reversed,
-               0::numeric AS revenue, 0::numeric AS pending_revenue, m.cost, m.currency, NULL::bytea AS conversion_seconds, NULL::bytea AS delay_milliseconds
+               0::numeric AS revenue, 0::numeric AS pending_revenue, m.cost::numeric, m.currency, NULL::bytea AS conversion_seconds, NULL::bytea AS delay_milliseconds
         FROM postback.sends AS s
         LEFT JOIN postback.links AS l ON by_subscriber AND l.link_id BETWEEN s.send_id << 40 AND (s.send_id << 40) + 1099511627775
         -- Without a link the send counts as a whole: for nobody, when subscribers are asked for.
@@ -61,21 +69,31 @@ BEGIN
         CROSS JOIN LATERAL (VALUES (n.messages, 0, NULL), (0, n.messages * s.cost_per_message, s.cost_currency::text)) AS m (messages, cost, currency)
         WHERE s.sent_at >= since AND s.sent_at < until AND (m.currency IS NULL OR m.cost <> 0)
         UNION ALL
-        SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, NULL, h.local_hour,
-               0, r.clicks, r.human_clicks, r.unique_clicks, r.pending, r.approved, r.rejected, r.reversed,
-               r.revenue, r.pending_revenue, 0, r.currency::text, r.conversion_seconds, r.delay_milliseconds
-        FROM counted AS h
-        JOIN postback.rollups AS r ON r.hour = h.hour AND (r.currency IS NULL) = (h.kind = 'clicks')
+        -- Added up as early as possible, for there are many.
+        SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, NULL::integer, NULL::bigint, h.local_time,
+               0, sum(r.clicks), sum(r.human_clicks), sum(r.unique_clicks), 0, 0, 0, 0, 0::numeric, 0::numeric, 0::numeric, NULL::text, NULL::bytea, NULL::bytea
+        FROM postback.rollups AS r
+        JOIN (SELECT c.hour, min(c.local_time) AS local_time FROM counted AS c WHERE c.has_clicks GROUP BY c.hour) AS h ON h.hour = r.hour
+        WHERE r.currency IS NULL AND r.hour >= since AND r.hour < until
+        GROUP BY r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, h.local_time
         UNION ALL
-        SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, NULL, k.subscriber_id, greatest(k.at, u.since) AT TIME ZONE time_zone,
-               0, k.clicks, k.human_clicks, k.unique_clicks, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL
+        SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, NULL::bigint, h.local_time,
+               0, 0, 0, 0, sum(r.pending), sum(r.approved), sum(r.rejected), sum(r.reversed), sum(r.revenue), sum(r.pending_revenue), 0::numeric,
+               r.currency::text, string_agg(r.conversion_seconds, NULL), string_agg(r.delay_milliseconds, NULL)
+        FROM postback.rollups AS r
+        JOIN (SELECT c.hour, min(c.local_time) AS local_time FROM counted AS c WHERE c.has_conversions GROUP BY c.hour) AS h ON h.hour = r.hour
+        WHERE r.currency IS NOT NULL AND r.hour >= since AND r.hour < until
+        GROUP BY r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, h.local_time, r.currency
+        UNION ALL
+        SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, NULL::integer, k.subscriber_id, greatest(k.at, u.since) AT TIME ZONE time_zone,
+               0, k.clicks, k.human_clicks, k.unique_clicks, 0, 0, 0, 0, 0::numeric, 0::numeric, 0::numeric, NULL::text, NULL::bytea, NULL::bytea
         FROM uncounted AS u
         CROSS JOIN LATERAL _postback.count_clicks(u.since, u.until, raw_grain, oldest_spoiled, by_subscriber, with_tests) AS k
         WHERE u.kind = 'clicks'
         UNION ALL
         SELECT c.campaign_id, c.segment_id, c.variant_id, c.offer_id, c.send_id, c.network_id, c.subscriber_id, greatest(c.at, u.since) AT TIME ZONE time_zone,
                0, 0, 0, 0, c.pending, c.approved, c.rejected, c.reversed,
-               c.revenue, c.pending_revenue, 0, c.currency, c.conversion_seconds, c.delay_milliseconds
+               c.revenue, c.pending_revenue, 0::numeric, c.currency, c.conversion_seconds, c.delay_milliseconds
         FROM uncounted AS u
         CROSS JOIN LATERAL _postback.count_conversions(u.since, u.until, raw_grain, by_subscriber, with_tests) AS c
         WHERE u.kind = 'conversions'
@@ -85,7 +103,8 @@ BEGIN
                CASE WHEN 'variant' = ANY (by) THEN f.variant_id END AS variant_id,
                CASE WHEN 'offer' = ANY (by) THEN f.offer_id END AS offer_id,
                CASE WHEN 'send' = ANY (by) THEN f.send_id END AS send_id,
-               CASE WHEN 'network' = ANY (by) THEN coalesce(f.network_id, o.network_id, own_network) END AS network_id,
+               CASE WHEN 'network' = ANY (by) THEN coalesce(f.network_id,
+                   (SELECT o.network_id FROM postback.offers AS o WHERE o.offer_id = f.offer_id), own_network) END AS network_id,
                CASE WHEN by_subscriber THEN f.subscriber_id END AS subscriber_id,
                CASE WHEN 'hour' = ANY (by) THEN date_trunc('hour', f.local_time) END AS hour,
                CASE WHEN 'day' = ANY (by) THEN f.local_time::date END AS day,
@@ -99,7 +118,6 @@ BEGIN
                _postback.median_of_packed(string_agg(f.conversion_seconds, NULL)) AS conversion_seconds,
                _postback.median_of_packed(string_agg(f.delay_milliseconds, NULL)) AS delay_milliseconds
         FROM facts AS f
-        LEFT JOIN postback.offers AS o ON 'network' = ANY (by) AND o.offer_id = f.offer_id
         WHERE f.currency IS NULL OR money IS NULL OR f.currency = money
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
     ), completed AS (
@@ -116,7 +134,7 @@ BEGIN
            g.pending + g.approved + g.rejected + g.reversed, g.pending, g.approved, g.rejected, g.reversed,
            g.revenue, g.pending_revenue, g.cost, g.revenue - g.cost, coalesce(g.currency, money),
            round(g.all_unique_clicks / nullif(g.all_messages, 0), 6),
-           round(g.approved / nullif(g.all_human_clicks, 0), 6),
+           round(g.approved::numeric / nullif(g.all_human_clicks, 0), 6),
            round(g.revenue / nullif(g.all_human_clicks, 0), 6),
            round(g.revenue / nullif(g.all_messages, 0), 6),
            make_interval(secs => g.conversion_seconds), make_interval(secs => g.delay_milliseconds / 1000.0)

@@ -8,7 +8,7 @@ CREATE FUNCTION _postback.count_clicks(
     with_tests boolean DEFAULT false)
 RETURNS TABLE (
     at timestamptz, send_id bigint, campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, subscriber_id bigint,
-    clicks bigint, human_clicks bigint, unique_clicks bigint)
+    clicks integer, human_clicks integer, unique_clicks integer)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
@@ -48,7 +48,7 @@ BEGIN
                LIMIT 1) IS NULL
     )
     SELECT c.at, c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id, CASE WHEN by_subscriber THEN c.subscriber_id END,
-           count(*) FILTER (WHERE c.is_click), count(*) FILTER (WHERE c.is_human), count(*) FILTER (WHERE c.is_unique)
+           count(*) FILTER (WHERE c.is_click)::integer, count(*) FILTER (WHERE c.is_human)::integer, count(*) FILTER (WHERE c.is_unique)::integer
     FROM counted AS c
     GROUP BY 1, 2, 3, 4, 5, 6, 7;
 END
@@ -59,7 +59,7 @@ CREATE FUNCTION _postback.count_conversions(
     since timestamptz, until timestamptz, grain interval, by_subscriber boolean DEFAULT false, with_tests boolean DEFAULT false)
 RETURNS TABLE (
     at timestamptz, send_id bigint, campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, subscriber_id bigint,
-    network_id integer, currency text, pending bigint, approved bigint, rejected bigint, reversed bigint,
+    network_id integer, currency text, pending integer, approved integer, rejected integer, reversed integer,
     revenue numeric, pending_revenue numeric, conversion_seconds bytea, delay_milliseconds bytea)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 #variable_conflict use_column
@@ -67,8 +67,8 @@ BEGIN
     RETURN QUERY
     SELECT date_bin(grain, c.converted_at, '2000-01-01 00:00+00'), c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id,
            CASE WHEN by_subscriber THEN c.subscriber_id END, c.network_id, c.currency::text,
-           count(*) FILTER (WHERE c.status = 'pending'), count(*) FILTER (WHERE c.status = 'approved'),
-           count(*) FILTER (WHERE c.status = 'rejected'), count(*) FILTER (WHERE c.status = 'reversed'),
+           count(*) FILTER (WHERE c.status = 'pending')::integer, count(*) FILTER (WHERE c.status = 'approved')::integer,
+           count(*) FILTER (WHERE c.status = 'rejected')::integer, count(*) FILTER (WHERE c.status = 'reversed')::integer,
            coalesce(sum(c.payout) FILTER (WHERE c.status = 'approved'), 0), coalesce(sum(c.payout) FILTER (WHERE c.status = 'pending'), 0),
            string_agg(_postback.packed_duration(c.converted_at - c.clicked_at, 1), NULL),
            string_agg(_postback.packed_duration(c.received_at - c.converted_at, 1000), NULL) FILTER (WHERE e.event_at_is_network_time)

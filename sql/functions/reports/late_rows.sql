@@ -39,7 +39,9 @@ DECLARE
 BEGIN
     RETURN QUERY SELECT s.kind, s.hour FROM _postback.stale_hours AS s
     UNION SELECT 'conversions', date_trunc('hour', c.converted_at, 'UTC') FROM _postback.late_conversions AS c;
-    IF (SELECT count(*) FROM (SELECT FROM _postback.late_clicks LIMIT 10001) AS l) > 10000 THEN
+    IF NOT EXISTS (SELECT FROM _postback.late_clicks) THEN
+        RETURN;
+    ELSIF (SELECT count(*) FROM (SELECT FROM _postback.late_clicks LIMIT 10001) AS l) > 10000 THEN
         -- To look for each one's next click would take longer than to count all that may be spoiled.
         SELECT min(l.clicked_at) INTO earliest FROM _postback.late_clicks AS l;
         RETURN QUERY SELECT 'clicks', h FROM generate_series(date_trunc('hour', earliest, 'UTC'), counted_until, interval '1 hour') AS h;

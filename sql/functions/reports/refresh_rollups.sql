@@ -4,10 +4,10 @@ CREATE FUNCTION _postback.refresh_rollups(now timestamptz)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 #variable_conflict use_variable
 DECLARE
-    -- Up to here every row is in sight once the transactions of this moment have ended: whoever writes an older one later finds that it
-    -- is late by the same 15 seconds, and notes it (sql/tables/rollups.sql). The clock is read before the transactions are.
-    up_to timestamptz := least(now, clock_timestamp()) - interval '15 seconds';
-    next_transaction CONSTANT xid8 := pg_snapshot_xmax(pg_current_snapshot());
+    -- Every older row is in sight once the transactions before this one have ended: whoever writes one after that finds that it is late
+    -- by the same 15 seconds, and notes it (sql/tables/rollups.sql).
+    up_to timestamptz := least(now, transaction_timestamp()) - interval '15 seconds';
+    this_transaction CONSTANT xid8 := pg_current_xact_id();
     started_at CONSTANT timestamptz := clock_timestamp();
     counted_until timestamptz;
     day_end timestamptz;
@@ -26,7 +26,7 @@ BEGIN
     DELETE FROM _postback.late_conversions;
 
     -- Mostly they have ended by now. One that takes long makes reports slower, not wrong.
-    WHILE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x < next_transaction) LOOP
+    WHILE pg_snapshot_xmin(pg_current_snapshot()) < this_transaction LOOP
         IF clock_timestamp() > started_at + interval '1 second' THEN
             up_to := '-infinity';
             EXIT;
@@ -120,28 +120,30 @@ BEGIN
 END
 $$;
 
--- The hours of a period that reports may take from rollups, with their beginning in a time zone. The last one may be counted only in part,
--- if the period does not end in it either. An hour that does not lie within one hour or day (the grain) of the time zone is left out.
-CREATE FUNCTION _postback.counted_hours(since timestamptz, until timestamptz, time_zone text, grain text)
-RETURNS TABLE (kind text, hour timestamptz, local_hour timestamp, counted tstzrange)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+-- The hours of a period that reports may take from rollups, for clicks and for conversions, with the hour or day (the grain) of a time zone that
+-- they lie in; one that lies in two is left out. The last one may be counted only in part, if the period does not end in it either. One row
+-- has no hour: the time before there was anything.
+CREATE FUNCTION _postback.counted_hours(
+    since timestamptz, until timestamptz, time_zone text, grain text, spoiled_clicks timestamptz[], spoiled_conversions timestamptz[])
+RETURNS TABLE (hour timestamptz, local_time timestamp, counted tstzrange, has_clicks boolean, has_conversions boolean)
+LANGUAGE plpgsql STABLE ROWS 200 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     counted_until CONSTANT timestamptz := (SELECT s.counted_until FROM _postback.rollup_state AS s);
-    first_hour CONSTANT timestamptz := (SELECT min(r.hour) FROM postback.rollups AS r);
+    first_hour CONSTANT timestamptz := (SELECT min(r.hour) FROM postback.rollups AS r WHERE r.hour < counted_until);
 BEGIN
     IF first_hour IS NULL THEN
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT k.kind, h.hour, l.local_hour, tstzrange(h.hour, l.next_hour)
+    SELECT NULL::timestamptz, NULL::timestamp, tstzrange(NULL, first_hour), first_hour <= ALL (spoiled_clicks), first_hour <= ALL (spoiled_conversions)
+    UNION ALL
+    SELECT h.hour, l.local_time, tstzrange(h.hour, l.next_hour), h.hour <> ALL (spoiled_clicks), h.hour <> ALL (spoiled_conversions)
     FROM generate_series(greatest(date_trunc('hour', since + interval '1 hour' - interval '1 microsecond', 'UTC'), first_hour),
                          least(until, counted_until), interval '1 hour') AS h (hour)
-    CROSS JOIN LATERAL (SELECT h.hour AT TIME ZONE time_zone, (h.hour + interval '1 hour' - interval '1 microsecond') AT TIME ZONE time_zone,
-                               least(h.hour + interval '1 hour', counted_until)) AS l (local_hour, local_end, next_hour)
-    CROSS JOIN (VALUES ('clicks'), ('conversions')) AS k (kind)
-    WHERE h.hour < counted_until AND l.next_hour <= until
-      AND (grain IS NULL OR date_trunc(grain, l.local_hour) = date_trunc(grain, l.local_end))
-      AND (k.kind, h.hour) NOT IN (SELECT s.kind, s.hour FROM _postback.spoiled_hours() AS s);
+    CROSS JOIN LATERAL (SELECT date_trunc(grain, h.hour AT TIME ZONE time_zone),
+                               date_trunc(grain, (h.hour + interval '1 hour' - interval '1 microsecond') AT TIME ZONE time_zone),
+                               least(h.hour + interval '1 hour', counted_until)) AS l (local_time, local_end, next_hour)
+    WHERE h.hour < counted_until AND l.next_hour <= until AND l.local_time IS NOT DISTINCT FROM l.local_end;
 END
 $$;
