@@ -31,7 +31,7 @@ ALTER TABLE postback.touches
     ALTER COLUMN variant_ids SET (n_distinct = 1), ALTER COLUMN send_ids SET (n_distinct = 1);
 COMMENT ON TABLE postback.touches IS
     'The path of each conversion but tests: human clicks of its subscriber on any offer and the click that the network named, in the order of '
-    '(clicked_at, click_id), not after it. As far back as the offer''s window, and 7 days, when it arrives; 90 days once maintain() has settled it.';
+    '(clicked_at, click_id), not after it. As far back as the offer''s window, and 7 days, when it arrives; 90 days once maintain() has settled it. The last thousand.';
 COMMENT ON COLUMN postback.touches.settles_at IS 'The later of capture and conversion: some minutes after it no click of before can still be under way.';
 COMMENT ON COLUMN postback.touches.offer_id IS 'The conversion''s own offer.';
 COMMENT ON COLUMN postback.touches.named IS 'Place in the arrays of the click that the network named; NULL when it is not among them.';

@@ -35,9 +35,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                        CASE WHEN attribution.scope OPERATOR(pg_catalog.=) 'network' THEN _postback.offers_of(p.offer_network_id) END,
                        p.named, p.converted_at, coalesce(attribution.click_window, p.click_window)) AS shares
             FROM postback.path_log AS p
-            WHERE _postback.check_attribution(attribution.model, attribution.scope, attribution.half_life, attribution.weights)
-              AND p.converted_at OPERATOR(pg_catalog.>=) since AND p.converted_at OPERATOR(pg_catalog.<) until
-              AND p.status OPERATOR(pg_catalog.=) ANY (statuses)) AS c) AS s
+            WHERE _postback.check_attribution(attribution.model, attribution.scope, attribution.click_window, attribution.half_life, attribution.weights)
+              AND p.converted_at OPERATOR(pg_catalog.>=) coalesce(since, '-infinity') AND p.converted_at OPERATOR(pg_catalog.<) coalesce(until, 'infinity')
+              AND (statuses IS NULL OR p.status OPERATOR(pg_catalog.=) ANY (statuses))) AS c) AS s
 $$;
 COMMENT ON FUNCTION postback.attribution(
     text, timestamptz, timestamptz, interval, interval, text, postback.conversion_status[], numeric[]) IS
@@ -46,4 +46,5 @@ COMMENT ON FUNCTION postback.attribution(
     'last_click, linear, time_decay (half as much for each half_life before the last touch), position_based (weights of the first, all between and the '
     'last); NULL takes the offer''s. Credits of a conversion sum to 1 (twelve decimals) and revenue to its payout (in the currency''s minor unit, or the '
     'payout''s last decimal where that is finer), both by largest remainder, what is left over to the earlier touch; of two clicks at one time the '
-    'smaller id is the earlier. A conversion without a qualifying click has no row.';
+    'smaller id is the earlier. A conversion without a qualifying click has no row. '
+    'Paths reach back as far as the offer''s window, and 7 days, at first, and 90 days some minutes later (postback.touches); a NULL period or status takes all.';

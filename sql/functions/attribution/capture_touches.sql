@@ -25,15 +25,17 @@ BEGIN
                coalesce(array_agg(t.variant_id), '{}') AS variant_ids, coalesce(array_agg(t.send_id), '{}') AS send_ids,
                coalesce(array_agg(t.click_id), '{}') AS click_ids
         FROM (
-            SELECT k.click_id, k.clicked_at, k.send_id, k.campaign_id, k.segment_id, k.variant_id, k.offer_id FROM postback.clicks AS k
+            -- The last thousand: more are no person's, and whoever has a link could else make paths of any length.
+            (SELECT k.click_id, k.clicked_at, k.send_id, k.campaign_id, k.segment_id, k.variant_id, k.offer_id FROM postback.clicks AS k
             WHERE k.bucket = c.bucket AND k.subscriber_id = c.subscriber_id AND k.clicked_at BETWEEN c.converted_at - longest AND c.converted_at
-              AND k.clicked_at BETWEEN earliest AND latest AND k.visitor = 'human' AND k.method <> 'TEST'
+              AND k.clicked_at BETWEEN earliest AND latest AND k.click_id IS DISTINCT FROM c.click_id AND k.visitor = 'human' AND k.method <> 'TEST'
+            ORDER BY k.clicked_at DESC, k.click_id DESC LIMIT 1000)
             UNION ALL
             -- The click that the network named, also when nobody knows the subscriber.
             SELECT k.click_id, k.clicked_at, k.send_id, k.campaign_id, k.segment_id, k.variant_id, k.offer_id FROM postback.clicks AS k
             WHERE k.click_id = c.click_id AND k.bucket = c.bucket AND k.clicked_at = c.clicked_at
               AND k.clicked_at BETWEEN c.converted_at - longest AND c.converted_at AND k.clicked_at BETWEEN earliest AND latest
-              AND (k.subscriber_id = c.subscriber_id) IS NOT TRUE AND k.visitor = 'human' AND k.method <> 'TEST'
+              AND k.visitor = 'human' AND k.method <> 'TEST'
             ORDER BY clicked_at, click_id) AS t) AS p;
 END
 $$;

@@ -29,8 +29,9 @@ BEGIN
                array_agg(p.segment_ids[i]), array_agg(p.variant_ids[i]), array_agg(p.offer_ids[i])
         FROM unnest(q.places) AS i
         HAVING cardinality(q.places) < cardinality(p.click_ids)) AS t
-    WHERE _postback.check_attribution(NULL, scope, '1 hour', '{1,1,1}')
-      AND p.converted_at >= since AND p.converted_at < until AND p.status = ANY (statuses) AND q.places <> '{}';
+    WHERE _postback.check_attribution(NULL, scope, conversion_paths.click_window, '1 hour', '{1,1,1}')
+      AND p.converted_at >= coalesce(since, '-infinity') AND p.converted_at < coalesce(until, 'infinity')
+      AND (statuses IS NULL OR p.status = ANY (statuses)) AND q.places <> '{}';
 END
 $$;
 COMMENT ON FUNCTION _postback.conversion_paths(timestamptz, timestamptz, interval, text, postback.conversion_status[]) IS

@@ -33,7 +33,7 @@ END
 $$;
 
 -- Refuses what attribution() cannot work with. Immutable, so that it costs nothing per conversion.
-CREATE FUNCTION _postback.check_attribution(model text, scope text, half_life interval, weights numeric[])
+CREATE FUNCTION _postback.check_attribution(model text, scope text, click_window interval, half_life interval, weights numeric[])
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF model NOT IN ('first_click', 'last_click', 'linear', 'time_decay', 'position_based') THEN
@@ -42,9 +42,11 @@ BEGIN
     ELSIF scope IS NULL OR scope NOT IN ('offer', 'network', 'any') THEN
         RAISE EXCEPTION 'attribution scope "%" is not known', scope USING ERRCODE = 'invalid_parameter_value',
             HINT = 'One of offer (clicks of the same offer), network (of the same network), any.';
+    ELSIF click_window < interval '0' THEN
+        RAISE EXCEPTION 'click window "%" is negative', click_window USING ERRCODE = 'invalid_parameter_value', HINT = 'NULL takes each offer''s own.';
     ELSIF half_life IS NULL OR half_life <= interval '0' THEN
         RAISE EXCEPTION 'half-life "%" is not above 0', half_life USING ERRCODE = 'invalid_parameter_value', HINT = 'Such as 48 hours.';
-    ELSIF cardinality(weights) IS DISTINCT FROM 3 OR array_position(weights, NULL) IS NOT NULL
+    ELSIF array_dims(weights) IS DISTINCT FROM '[1:3]' OR array_position(weights, NULL) IS NOT NULL
         OR NOT (SELECT min(w) >= 0 AND max(w) BETWEEN 0.001 AND 1000 FROM unnest(weights) AS w) THEN
         RAISE EXCEPTION 'weights "%" are not three numbers from 0 to 1000', weights USING ERRCODE = 'invalid_parameter_value',
             HINT = 'For the first touch, all between, and the last, such as {0.4,0.2,0.4}.';
