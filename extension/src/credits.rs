@@ -67,6 +67,24 @@ fn qualifying(
 
 #[pg_extern(sql = false)]
 #[expect(clippy::too_many_arguments, reason = "the arguments are the SQL declaration's")]
+fn credited_place(
+    model: &str,
+    clicked_ats: AnyArray,
+    offer_ids: AnyArray,
+    scope: &str,
+    offer_id: Option<i64>,
+    network_offer_ids: Option<AnyArray>,
+    named: Option<i16>,
+    converted_at: TimestampWithTimeZone,
+    click_window: Interval,
+) -> Option<i64> {
+    let (places, _) =
+        touches(clicked_ats, offer_ids, scope, offer_id, network_offer_ids, named, converted_at, &click_window);
+    if model == "first_click" { places.first().copied() } else { places.last().copied() }
+}
+
+#[pg_extern(sql = false)]
+#[expect(clippy::too_many_arguments, reason = "the arguments are the SQL declaration's")]
 fn shares(
     model: &str,
     half_life: Interval,

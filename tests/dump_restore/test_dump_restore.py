@@ -70,6 +70,27 @@ def test_reports_are_the_same(database, restored):
     assert report(copy) == report(database)
 
 
+def credited(connection):
+    return connection.execute("SELECT a::text FROM postback.attribution('linear') AS a ORDER BY 1").fetchall()
+
+
+def test_credit_is_the_same(database, restored):
+    copy, _ = restored
+    assert credited(copy) == credited(database)
+    assert len(credited(copy)) == 1
+
+
+def test_paths_are_settled_in_the_cluster_of_the_copy(restored):
+    copy, _ = restored
+    # What was noted in a cluster that had seen more transactions.
+    copy.execute("UPDATE _postback.settling SET next_xid = '1000000000000'")
+    settled = "SELECT settled_until > clock_timestamp() - interval '1 day' FROM _postback.settling"
+    assert copy.execute(settled).fetchone() == (False,)
+    for _ in range(2):
+        copy.execute("SELECT postback.maintain(clock_timestamp() + interval '6 minutes')")
+    assert copy.execute(settled).fetchone() == (True,)
+
+
 def test_old_links_and_new_money_work(restored):
     copy, campaign = restored
     assert earn(copy, campaign.codes[1002], "txn_002") == "accepted"

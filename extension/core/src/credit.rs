@@ -119,15 +119,12 @@ pub fn revenue(payout: &str, currency: &str, credits: &[i64], place: usize) -> O
     let (whole, fraction) = payout.split_once('.').unwrap_or((payout, ""));
     let fraction = fraction.trim_end_matches('0');
     let scale = fraction.len().max(minor_units(currency));
-    let units: u128 = format!("{whole}{fraction:0<scale$}").parse().ok()?;
+    let one = 10_u128.checked_pow(u32::try_from(scale).ok()?)?;
+    let below_one = if fraction.is_empty() { 0 } else { format!("{fraction:0<scale$}").parse().ok()? };
+    let units = whole.parse::<u128>().ok()?.checked_mul(one)?.checked_add(below_one)?;
     let weights: Vec<u128> = credits.iter().map(|credit| credit.unsigned_abs().into()).collect();
-    let part = apportion(units, &weights).get(place)?.to_string();
-    if scale == 0 {
-        return Some(part);
-    }
-    let digits = format!("{part:0>width$}", width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    Some(format!("{whole}.{fraction}"))
+    let part = *apportion(units, &weights).get(place)?;
+    Some(if scale == 0 { part.to_string() } else { format!("{}.{:0scale$}", part / one, part % one) })
 }
 
 /// Two decimals for a code that ISO 4217 does not have.

@@ -15,6 +15,23 @@ RETURNS TABLE (
     click_id text, clicked_at timestamptz, send_id bigint, campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint,
     subscriber_id bigint, credit numeric, revenue numeric, currency text)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- First and last click have one share: without the rows of a path this takes half the time. The planner drops the branch that a
+    -- given model does not need.
+    SELECT s.conversion_id, s.network_id, s.transaction_id, s.status, s.converted_at, s.credited_by,
+           s.click_ids[s.place], s.clicked_ats[s.place], s.send_ids[s.place], s.campaign_ids[s.place], s.segment_ids[s.place],
+           s.variant_ids[s.place], s.offer_ids[s.place], s.subscriber_id, 1::pg_catalog.numeric, s.payout, s.currency
+    FROM (
+        SELECT p.*, attribution.model AS credited_by,
+               _postback.credited_place(attribution.model, p.clicked_ats, p.offer_ids, attribution.scope, p.offer_id,
+                   CASE WHEN attribution.scope OPERATOR(pg_catalog.=) 'network' THEN _postback.offers_of(p.offer_network_id) END,
+                   p.named, p.converted_at, coalesce(attribution.click_window, p.click_window)) AS place
+        FROM postback.path_log AS p
+        WHERE _postback.check_attribution(attribution.model, attribution.scope, attribution.click_window, attribution.half_life, attribution.weights)
+          AND attribution.model OPERATOR(pg_catalog.=) ANY ('{first_click,last_click}')
+          AND p.converted_at OPERATOR(pg_catalog.>=) coalesce(since, '-infinity') AND p.converted_at OPERATOR(pg_catalog.<) coalesce(until, 'infinity')
+          AND (statuses IS NULL OR p.status OPERATOR(pg_catalog.=) ANY (statuses))) AS s
+    WHERE s.place IS NOT NULL
+    UNION ALL
     SELECT s.conversion_id, s.network_id, s.transaction_id, s.status, s.converted_at, s.credited_by,
            s.click_ids[s.share OPERATOR(pg_catalog.>>) 40], s.clicked_ats[s.share OPERATOR(pg_catalog.>>) 40],
            s.send_ids[s.share OPERATOR(pg_catalog.>>) 40], s.campaign_ids[s.share OPERATOR(pg_catalog.>>) 40],
@@ -36,6 +53,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                        p.named, p.converted_at, coalesce(attribution.click_window, p.click_window)) AS shares
             FROM postback.path_log AS p
             WHERE _postback.check_attribution(attribution.model, attribution.scope, attribution.click_window, attribution.half_life, attribution.weights)
+              AND (attribution.model OPERATOR(pg_catalog.=) ANY ('{first_click,last_click}')) IS NOT TRUE
               AND p.converted_at OPERATOR(pg_catalog.>=) coalesce(since, '-infinity') AND p.converted_at OPERATOR(pg_catalog.<) coalesce(until, 'infinity')
               AND (statuses IS NULL OR p.status OPERATOR(pg_catalog.=) ANY (statuses))) AS c) AS s
 $$;

@@ -8,8 +8,15 @@ CREATE FUNCTION _postback.qualifying(
     click_window interval)
 RETURNS bigint[] LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'qualifying_wrapper';
 
--- A share for each touch that earns credit, in order: its place in the path times 2^40, plus its credit in units of 10^-12. It is called
+-- The place of the first or the last of them, which is what earns by first_click and last_click; NULL when none qualifies. It is called
 -- volatile so that the planner leaves it where it stands: it would otherwise be worked out again at each mention.
+CREATE FUNCTION _postback.credited_place(
+    model text, clicked_ats timestamptz[], offer_ids bigint[], scope text, offer_id bigint, network_offer_ids bigint[], named smallint,
+    converted_at timestamptz, click_window interval)
+RETURNS bigint LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'credited_place_wrapper';
+
+-- A share for each touch that earns credit, in order: its place in the path times 2^40, plus its credit in units of 10^-12. It is called
+-- volatile for the same reason.
 CREATE FUNCTION _postback.shares(
     model text, half_life interval, first_weight double precision, middle_weight double precision, last_weight double precision,
     clicked_ats timestamptz[], offer_ids bigint[], scope text, offer_id bigint, network_offer_ids bigint[], named smallint, converted_at timestamptz,
