@@ -3,25 +3,25 @@
 CREATE VIEW postback.campaign_performance AS
 SELECT p.campaign_id, l.name AS campaign, p.currency, p.messages, p.human_clicks, p.unique_clicks, p.conversions, p.approved, p.revenue, p.pending_revenue,
        p.cost, p.profit, p.ctr, p.cvr, p.epc, p.rpm, p.median_to_conversion
-FROM postback.performance('{campaign}') AS p LEFT JOIN postback.campaigns AS l ON l.campaign_id = p.campaign_id;
+FROM postback.performance('{campaign}', medians => true) AS p LEFT JOIN postback.campaigns AS l ON l.campaign_id = p.campaign_id;
 COMMENT ON VIEW postback.campaign_performance IS 'How does each campaign do, from message to profit?';
 
 CREATE VIEW postback.segment_performance AS
 SELECT p.segment_id, l.name AS segment, p.currency, p.messages, p.human_clicks, p.unique_clicks, p.conversions, p.approved, p.revenue, p.pending_revenue,
        p.cost, p.profit, p.ctr, p.cvr, p.epc, p.rpm, p.median_to_conversion
-FROM postback.performance('{segment}') AS p LEFT JOIN postback.segments AS l ON l.segment_id = p.segment_id;
+FROM postback.performance('{segment}', medians => true) AS p LEFT JOIN postback.segments AS l ON l.segment_id = p.segment_id;
 COMMENT ON VIEW postback.segment_performance IS 'Which audience segments are worth their messages?';
 
 CREATE VIEW postback.offer_performance AS
 SELECT p.offer_id, l.name AS offer, p.currency, p.messages, p.human_clicks, p.unique_clicks, p.conversions, p.approved, p.revenue, p.pending_revenue,
        p.cost, p.profit, p.ctr, p.cvr, p.epc, p.rpm, p.median_to_conversion
-FROM postback.performance('{offer}') AS p LEFT JOIN postback.offer_rules AS l ON l.offer_id = p.offer_id;
+FROM postback.performance('{offer}', medians => true) AS p LEFT JOIN postback.offer_rules AS l ON l.offer_id = p.offer_id;
 COMMENT ON VIEW postback.offer_performance IS 'What does a click on each offer earn?';
 
 CREATE VIEW postback.send_performance AS
 SELECT p.send_id, s.sent_at, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, p.currency, p.messages, p.human_clicks, p.unique_clicks, p.conversions,
        p.approved, p.revenue, p.pending_revenue, p.cost, p.profit, p.ctr, p.cvr, p.epc, p.rpm, p.median_to_conversion
-FROM postback.performance('{send}') AS p LEFT JOIN postback.send_log AS s ON s.send_id = p.send_id;
+FROM postback.performance('{send}', medians => true) AS p LEFT JOIN postback.send_log AS s ON s.send_id = p.send_id;
 COMMENT ON VIEW postback.send_performance IS 'What did each send cost, and what did it earn?';
 
 CREATE VIEW postback.variant_performance AS

@@ -8,6 +8,7 @@ MONTH = "'2026-03-01 00:00+00', '2026-03-31 00:00+00'"
 REPORTS = {
     "performance_segment_30d_ms": f"'{{segment}}', {MONTH}",
     "performance_day_variant_30d_ms": f"'{{day,variant}}', {MONTH}, 'America/New_York'",
+    "performance_segment_30d_medians_ms": f"'{{segment}}', {MONTH}, medians => true",
     # Nothing of it is in rollups yet.
     "performance_newest_ms": "'{segment}', clock_timestamp() - interval '1 minute'",
 }

@@ -19,10 +19,10 @@ SELECT pg_temp.tap('b1', 2, '2026-03-08 12:00+00'), pg_temp.tap('b2', 2, '2026-0
 SELECT pg_temp.tap('c1', 3, '2026-03-08 12:00+00'), pg_temp.convert('one', 3, 10) \g /dev/null
 SELECT is(pg_temp.credited(transaction, model), expected, format('%s touches by %s', transaction, model))
 FROM (VALUES ('three', 'first_click', 'a1 1 10'), ('three', 'last_click', 'a3 1 10'),
-    ('three', 'linear', 'a1 0.333334 3.34; a2 0.333333 3.33; a3 0.333333 3.33'),
-    ('three', 'time_decay', 'a1 0.142857 1.43; a2 0.285714 2.86; a3 0.571429 5.71'),
+    ('three', 'linear', 'a1 0.333333333334 3.34; a2 0.333333333333 3.33; a3 0.333333333333 3.33'),
+    ('three', 'time_decay', 'a1 0.142857142857 1.43; a2 0.285714285714 2.86; a3 0.571428571429 5.71'),
     ('three', 'position_based', 'a1 0.4 4.00; a2 0.2 2.00; a3 0.4 4.00'),
-    ('two', 'linear', 'b1 0.5 5.01; b2 0.5 5.00'), ('two', 'time_decay', 'b1 0.333333 3.34; b2 0.666667 6.67'), ('two', 'position_based', 'b1 0.5 5.01; b2 0.5 5.00'),
+    ('two', 'linear', 'b1 0.5 5.01; b2 0.5 5.00'), ('two', 'time_decay', 'b1 0.333333333333 3.34; b2 0.666666666667 6.67'), ('two', 'position_based', 'b1 0.5 5.01; b2 0.5 5.00'),
     ('one', 'linear', 'c1 1 10'), ('one', 'time_decay', 'c1 1 10'), ('one', 'position_based', 'c1 1 10')) AS v (transaction, model, expected);
 SELECT is(pg_temp.credited('two', 'time_decay', half_life => '24 hours'), 'b1 0.2 2.00; b2 0.8 8.01', 'another half-life');
 SELECT is(pg_temp.credited('three', 'position_based', weights => '{0.3,0.4,0.3}'), 'a1 0.3 3.00; a2 0.4 4.00; a3 0.3 3.00', 'other weights');
@@ -35,13 +35,13 @@ FROM (VALUES ('yen', '{334,333,333}'::numeric[], 'yen have no decimals'), ('dina
 
 -- A model of an offer's own; a reversal takes back what was given.
 SELECT pg_temp.tap('d1', 4, '2026-03-08 12:00+00', 2), pg_temp.tap('d2', 4, '2026-03-10 12:00+00', 2), pg_temp.convert('own', 4, 9, offer => 2) \g /dev/null
-SELECT is(pg_temp.credited('own', NULL), 'd1 0.333333 3.00; d2 0.666667 6.00', 'NULL takes the offer''s model');
+SELECT is(pg_temp.credited('own', NULL), 'd1 0.333333333333 3.00; d2 0.666666666667 6.00', 'NULL takes the offer''s model');
 SELECT array_agg((click_id, credit) ORDER BY click_id) AS given FROM postback.attribution('linear') WHERE transaction_id = 'three' \gset
 UPDATE postback.conversions SET status = 'reversed' WHERE transaction_id = 'three';
 SELECT is((SELECT array_agg((click_id, credit) ORDER BY click_id)::text FROM postback.attribution('linear') WHERE transaction_id = 'three'), :'given', 'a reversal keeps the credits');
 SELECT is((SELECT sum(revenue) FROM postback.attribution('linear') WHERE transaction_id = 'three'), 0.00, 'and leaves no revenue');
 UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'three';
-SELECT is(pg_temp.credited('three', 'linear'), 'a1 0.333334 3.34; a2 0.333333 3.33; a3 0.333333 3.33', 'approved again it gives the same again');
+SELECT is(pg_temp.credited('three', 'linear'), 'a1 0.333333333334 3.34; a2 0.333333333333 3.33; a3 0.333333333333 3.33', 'approved again it gives the same again');
 
 -- At one moment, the smaller id is the earlier.
 SELECT pg_temp.tap('t2', 5, '2026-03-10 11:00+00'), pg_temp.tap('t1', 5, '2026-03-10 11:00+00'), pg_temp.convert('tie', 5, 1) \g /dev/null
@@ -79,7 +79,7 @@ SELECT results_eq($$SELECT click_id, credit, revenue, reason FROM postback.expla
     ('e4', 0, 0, 'no: it is a touch, but last_click gives it nothing; the network named it'),
     ('e5', 1, 10, 'yes: 1 of it by last_click'),
     ('e6', 0, 0, 'no: 00:00:00.001 after the conversion')$$, 'explain_credit() says of each click why');
-SELECT is((SELECT array_agg(credit ORDER BY clicked_at) FROM postback.explain_credit('default', 'why', 'linear', scope => 'any')), '{0,0.333334,0,0.333333,0.333333,0}', 'by any model and scope');
+SELECT is((SELECT array_agg(credit ORDER BY clicked_at) FROM postback.explain_credit('default', 'why', 'linear', scope => 'any')), '{0,0.333333333334,0,0.333333333333,0.333333333333,0}', 'by any model and scope');
 SELECT pg_temp.convert('unseen', 7, 1) \g /dev/null
 SELECT is((SELECT reason FROM postback.explain_credit('default', 'unseen')), 'no click is known of subscriber 7', 'and when there is none');
 

@@ -153,13 +153,13 @@ SELECT results_eq(
     'the hour that is skipped has nothing, the one that comes twice has both');
 
 -- From the click to the conversion, and until the postback came.
-SELECT is((SELECT concat_ws(' ', median_to_conversion, coalesce(median_postback_delay::text, 'unknown')) FROM postback.performance('{}', in_currency => 'USD', until => '2026-03-12 00:00+00')), '00:10:00 unknown',
+SELECT is((SELECT concat_ws(' ', median_to_conversion, coalesce(median_postback_delay::text, 'unknown')) FROM postback.performance('{}', medians => true, in_currency => 'USD', until => '2026-03-12 00:00+00')), '00:10:00 unknown',
     'ten minutes from click to conversion; of a network that tells no time the delay is not known');
 SELECT postback.add_network('Timely') \g /dev/null
 SELECT r.verdict FROM told AS t, generate_series(1, 4) AS n, LATERAL postback.receive_postback('timely', format('click_id=%s&payout=1&transaction_id=timely%s&timestamp=%s', t.click_id, n, extract(epoch FROM t.at + n * interval '1 minute')::bigint),
     now => t.at + n * interval '1 minute' + n * interval '1.5 seconds') AS r WHERE t.send = 'b' AND t.subscriber_id = 2 \g /dev/null
 SELECT results_eq(
-    $$ SELECT conversions, median_to_conversion, median_postback_delay FROM postback.performance('{network}', since => '2026-03-11 00:30+00')
+    $$ SELECT conversions, median_to_conversion, median_postback_delay FROM postback.performance('{network}', medians => true, since => '2026-03-11 00:30+00')
        WHERE network_id = (SELECT network_id FROM postback.networks WHERE slug = 'timely') $$,
     $$ VALUES (4::bigint, '00:02:00'::interval, '3 seconds'::interval) $$, 'of an even number the lower of the two in the middle');
 

@@ -8,7 +8,7 @@ FROM generate_series(1, 8) AS n;
 
 -- What performance() says, and whether it says the same when nothing is taken from rollups.
 CREATE FUNCTION pg_temp.report(by text[], since timestamptz, until timestamptz, time_zone text) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(p::text, E'\n' ORDER BY p::text) FROM postback.performance(by, since, until, time_zone) AS p
+    SELECT string_agg(p::text, E'\n' ORDER BY p::text) FROM postback.performance(by, since, until, time_zone, medians => true) AS p
 $$;
 CREATE FUNCTION pg_temp.differs(by text[], since timestamptz, until timestamptz, time_zone text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

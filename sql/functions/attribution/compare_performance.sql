@@ -40,7 +40,7 @@ BEGIN
         FROM period AS w
         CROSS JOIN (SELECT m.currency FROM money AS m WHERE m.currency IS NOT NULL
                     UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM money AS m WHERE m.currency IS NOT NULL)) AS m
-        CROSS JOIN LATERAL postback.performance(by, w.since, w.until, time_zone, m.currency) AS p
+        CROSS JOIN LATERAL postback.performance(by, w.since, w.until, time_zone, m.currency, true) AS p
     ), measured AS (
         SELECT t.campaign_id, t.segment_id, t.variant_id, t.offer_id, t.send_id, t.network_id, t.subscriber_id,
                t.hour + CASE WHEN t.is_now THEN interval '0' ELSE begins - earlier_begins END AS hour,

@@ -6,6 +6,7 @@ CREATE FUNCTION postback.performance(
     until timestamptz DEFAULT 'infinity',
     time_zone text DEFAULT 'UTC',
     in_currency text DEFAULT NULL,
+    medians boolean DEFAULT false,
     with_tests boolean DEFAULT false)
 RETURNS TABLE (
     campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, send_id bigint, network_id integer, subscriber_id bigint,
@@ -79,7 +80,7 @@ BEGIN
         UNION ALL
         SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, NULL::bigint, h.local_time,
                0, 0, 0, 0, sum(r.pending), sum(r.approved), sum(r.rejected), sum(r.reversed), sum(r.revenue), sum(r.pending_revenue), 0::numeric,
-               r.currency::text, string_agg(r.conversion_seconds, NULL), string_agg(r.delay_milliseconds, NULL)
+               r.currency::text, CASE WHEN medians THEN string_agg(r.conversion_seconds, NULL) END, CASE WHEN medians THEN string_agg(r.delay_milliseconds, NULL) END
         FROM postback.rollups AS r
         JOIN (SELECT c.hour, min(c.local_time) AS local_time FROM counted AS c WHERE c.has_conversions GROUP BY c.hour) AS h ON h.hour = r.hour
         WHERE r.currency IS NOT NULL AND r.hour >= since AND r.hour < until
@@ -115,8 +116,8 @@ BEGIN
                sum(f.unique_clicks)::bigint AS unique_clicks, sum(f.pending)::bigint AS pending, sum(f.approved)::bigint AS approved,
                sum(f.rejected)::bigint AS rejected, sum(f.reversed)::bigint AS reversed, sum(f.revenue) AS revenue,
                sum(f.pending_revenue) AS pending_revenue, sum(f.cost) AS cost,
-               _postback.median_of_packed(string_agg(f.conversion_seconds, NULL)) AS conversion_seconds,
-               _postback.median_of_packed(string_agg(f.delay_milliseconds, NULL)) AS delay_milliseconds
+               CASE WHEN medians THEN _postback.median_of_packed(string_agg(f.conversion_seconds, NULL)) END AS conversion_seconds,
+               CASE WHEN medians THEN _postback.median_of_packed(string_agg(f.delay_milliseconds, NULL)) END AS delay_milliseconds
         FROM facts AS f
         WHERE f.currency IS NULL OR money IS NULL OR f.currency = money
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
@@ -143,9 +144,10 @@ BEGIN
     ORDER BY g.revenue DESC, g.all_human_clicks DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, g.currency;
 END
 $$;
-COMMENT ON FUNCTION postback.performance(text[], timestamptz, timestamptz, text, text, boolean) IS
+COMMENT ON FUNCTION postback.performance(text[], timestamptz, timestamptz, text, text, boolean, boolean) IS
     'One row per group and currency of what happened in [since, until), by any of campaign, segment, variant, offer, send, network, subscriber, hour, '
     'day, week (from Monday), month, in time_zone. Messages and clicks stand in the row of each currency of their group; NULL: no money. '
     'clicks leaves out HEAD; unique_clicks are the first human ones of a subscriber on a send. revenue is approved payout, profit = revenue - cost of messages, '
-    'ctr = unique_clicks/messages, cvr = approved/human_clicks, epc = revenue/human_clicks, rpm = revenue/messages. Medians: from click to conversion '
-    '(to the second), and until its postback came, of networks that tell the time.';
+    'ctr = unique_clicks/messages, cvr = approved/human_clicks, epc = revenue/human_clicks, rpm = revenue/messages. With medians (which cost by the '
+    'conversion, not by the hour): from click to conversion, to the second, and until its postback came, of networks that tell the time; else NULL. '
+    'Test messages count only with_tests.';
