@@ -2,13 +2,17 @@
 
 pgrx::pg_module_magic!(name, version);
 
+mod bigints;
 mod codes;
 mod conversions;
+mod credits;
 mod deliveries;
 mod error;
 mod ids;
 mod install;
+mod journeys;
 mod kept_json;
+mod medians;
 mod messages;
 mod signatures;
 mod sql;

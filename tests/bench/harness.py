@@ -95,6 +95,12 @@ class Cluster:
                 env=self.environment,
             )
 
+    def export_csv(self, query, path):
+        """Writes a query's rows to a file, without a header."""
+        with open(path, "wb") as output:
+            command = ["psql", "-X", "-q", "-d", DATABASE, "-c", f"COPY ({query}) TO STDOUT (FORMAT csv)"]
+            subprocess.run(command, check=True, stdout=output, env=self.environment)
+
     def seconds(self, text, before=""):
         """How long one statement takes after others in its session, as psql's \\timing sees it."""
         return seconds_in(self.sql(f"{before}\n\\timing on\n{text}"))

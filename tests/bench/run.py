@@ -14,6 +14,8 @@ ours over the baseline in speed, so above 1 is faster) and a table to the screen
 * mint_links: seconds for all links in one call whose rows are counted. mint_click_id and verify_signature: calls a
   second in one statement on one core, without reading the arguments, against gen_random_uuid()::text and pgcrypto's
   hmac().
+* attribution_last_click, attribution_linear: milliseconds to credit the campaigns for a month of 5,000,000 clicks, see
+  attribution.py.
 
 A load fails the run when an answer is an error, or when fewer rows are stored than were answered.
 """
@@ -23,7 +25,10 @@ import json
 import sys
 import time
 
+from attribution import measure_attribution
 from harness import OUTPUT, Cluster, pgbench, running_proxy, seconds_in, wrk
+from history import prepare_history
+from reports import measure_reports
 
 SECRET = "bench-secret-of-32-characters-00"
 MICRO_CALLS = 1_000_000
@@ -32,18 +37,27 @@ MICRO_CALLS = 1_000_000
 class Results:
     """Keeps the lines, writes them as they come."""
 
-    def __init__(self):
+    def __init__(self, name="results.jsonl"):
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        self.file = open(OUTPUT / "results.jsonl", "w", encoding="utf-8")
+        self.file = open(OUTPUT / name, "w", encoding="utf-8")
         self.values = {}
         self.lines = []
 
     def add(self, name, value, unit, baseline=None):
         """A measurement; with a baseline (a name measured before, rates only) also how many times as fast it is."""
+        self.values[name] = value
+        self._write(name, value, unit, baseline, baseline and value / self.values[baseline])
+
+    def add_duration(self, name, milliseconds, baselines):
+        """A duration, and how many times as long each of the baselines (name to milliseconds) takes."""
+        for baseline, duration in baselines.items():
+            self._write(f"{name}_{baseline}", duration, "ms")
+            self._write(name, milliseconds, "ms", baseline, duration / milliseconds)
+
+    def _write(self, name, value, unit, baseline=None, ratio=None):
         line = {"name": name, "value": float(f"{value:.5g}"), "unit": unit}
         if baseline:
-            line |= {"baseline": baseline, "ratio": round(value / self.values[baseline], 3)}
-        self.values[name] = value
+            line |= {"baseline": baseline, "ratio": round(ratio, 3)}
         self.lines.append(line)
         self.file.write(json.dumps(line) + "\n")
         self.file.flush()
@@ -146,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=20, help="length of each load")
     parser.add_argument("--links", type=int, default=1_000_000, help="links to choose from")
+    parser.add_argument("--clicks", type=int, default=5_000_000, help="clicks in the month that reports are made of")
     options = parser.parse_args()
     started = time.monotonic()
     results = Results()
@@ -178,6 +193,12 @@ def main():
         measure_postbacks(cluster, results, options.seconds, rehearsal=3)
 
         measure_functions(cluster, results)
+
+    # A machine of its own for the reports: the loads above have left other clicks, and their memory is free again.
+    with Cluster() as cluster:
+        prepare_history(cluster, options.clicks)
+        measure_attribution(cluster, results)
+        measure_reports(cluster, results, options.clicks)
     print(f"{time.monotonic() - started:.0f} s, {OUTPUT / 'results.jsonl'}")
 
 

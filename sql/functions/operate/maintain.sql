@@ -8,6 +8,10 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.maintain', 0)) THEN
         RETURN;
     END IF;
+    -- First, for what follows takes locks that others wait for.
+    task := 'hours_recounted';
+    done := _postback.refresh_rollups(now);
+    RETURN NEXT;
     task := 'clicks_partitions';
     done := _postback.ensure_days('clicks', 'clicked_at', now);
     RETURN NEXT;
@@ -17,10 +21,14 @@ BEGIN
     task := 'orphans_matched';
     done := _postback.match_orphans(now);
     RETURN NEXT;
+    task := 'paths_settled';
+    done := _postback.settle_touches(now);
+    RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION postback.maintain(timestamptz) IS
-    'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click. '
+    'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click, '
+    'widens the paths of conversions to 90 days, brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled). '
     'The proxy calls it each minute; pg_cron may instead.';
 
 -- Partitions for the days around now and for every day that has rows in the DEFAULT partition. Returns how many were made.
@@ -60,7 +68,10 @@ BEGIN
     END IF;
     PERFORM _postback.add_partition(parent, partition, quote_literal(day), quote_literal(day + interval '1 day'));
     IF waiting THEN
+        -- They are not new: their triggers have fired.
+        EXECUTE format('ALTER TABLE postback.%I DISABLE TRIGGER USER', partition);
         EXECUTE format('INSERT INTO postback.%I SELECT * FROM pg_temp.moving', partition);
+        EXECUTE format('ALTER TABLE postback.%I ENABLE TRIGGER USER', partition);
         DROP TABLE pg_temp.moving;
     END IF;
 END
