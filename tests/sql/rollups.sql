@@ -107,4 +107,9 @@ FROM generate_series(1, 10001) AS n JOIN postback.sends AS s ON s.send_id = 1 + 
 SELECT ok(NOT pg_temp.differs('{send,day}', '-infinity', 'infinity', 'UTC'), 'a flood of late clicks');
 SELECT postback.maintain() \g /dev/null
 SELECT ok(NOT pg_temp.differs('{send,day}', '-infinity', 'infinity', 'UTC') AND NOT EXISTS (SELECT FROM _postback.spoiled_hours()), 'is counted by one maintain()');
+
+-- A day that is dropped stays in the reports.
+SELECT sum(human_clicks) AS clicks_before FROM postback.performance() \gset
+SELECT format('DROP TABLE postback.clicks_%s', to_char(clock_timestamp() AT TIME ZONE 'UTC' - interval '2 days', 'YYYYMMDD')) \gexec
+SELECT is((SELECT sum(human_clicks) FROM postback.performance()), :clicks_before::numeric, 'a day that was dropped stays in the reports');
 SELECT * FROM finish();
