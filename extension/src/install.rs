@@ -11,6 +11,7 @@ const STEPS: &[(&str, &str)] = &[
     ("tables/clicks", include_str!("../../sql/tables/clicks.sql")),
     ("tables/postbacks", include_str!("../../sql/tables/postbacks.sql")),
     ("tables/conversions", include_str!("../../sql/tables/conversions.sql")),
+    ("tables/rollups", include_str!("../../sql/tables/rollups.sql")),
     ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),
     ("tables/dead_letters", include_str!("../../sql/tables/dead_letters.sql")),
     ("presets/generic", include_str!("../../sql/presets/generic.sql")),
@@ -45,6 +46,7 @@ const STEPS: &[(&str, &str)] = &[
     ("presets/trackier", include_str!("../../sql/presets/trackier.sql")),
     ("views/click_log", include_str!("../../sql/views/click_log.sql")),
     ("views/results", include_str!("../../sql/views/results.sql")),
+    ("views/performance", include_str!("../../sql/views/performance.sql")),
     ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 

@@ -10,6 +10,7 @@ mod ids;
 mod install;
 mod journeys;
 mod kept_json;
+mod medians;
 mod messages;
 mod signatures;
 mod sql;

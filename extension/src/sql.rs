@@ -111,15 +111,43 @@ extension_sql_file!(
     name = "path_models",
     requires = ["attribution"]
 );
+extension_sql_file!("../../sql/functions/reports/late_rows.sql", name = "late_rows", requires = ["path_models"]);
+extension_sql_file!("../../sql/functions/reports/count_rows.sql", name = "count_rows", requires = ["late_rows"]);
+extension_sql_file!(
+    "../../sql/functions/reports/refresh_rollups.sql",
+    name = "refresh_rollups",
+    requires = ["count_rows"]
+);
 extension_sql_file!(
     "../../sql/functions/attribution/performance.sql",
     name = "performance",
-    requires = ["path_models"]
+    requires = ["refresh_rollups"]
 );
+extension_sql_file!(
+    "../../sql/functions/attribution/compare_performance.sql",
+    name = "compare_performance",
+    requires = ["performance"]
+);
+extension_sql_file!(
+    "../../sql/functions/attribution/repair_touches.sql",
+    name = "repair_touches",
+    requires = ["compare_performance"]
+);
+extension_sql_file!(
+    "../../sql/functions/reports/compare_variants.sql",
+    name = "compare_variants",
+    requires = ["repair_touches"]
+);
+extension_sql_file!(
+    "../../sql/functions/reports/next_offer.sql",
+    name = "next_offer",
+    requires = ["compare_variants"]
+);
+extension_sql_file!("../../sql/functions/clicks/reclassify.sql", name = "reclassify", requires = ["next_offer"]);
 extension_sql_file!(
     "../../sql/functions/deliveries/destinations.sql",
     name = "destinations",
-    requires = ["performance"]
+    requires = ["reclassify"]
 );
 extension_sql_file!(
     "../../sql/functions/deliveries/claim_deliveries.sql",

@@ -28,6 +28,7 @@ import time
 from attribution import measure_attribution
 from harness import OUTPUT, Cluster, pgbench, running_proxy, seconds_in, wrk
 from history import prepare_history
+from reports import measure_reports
 
 SECRET = "bench-secret-of-32-characters-00"
 MICRO_CALLS = 1_000_000
@@ -36,9 +37,9 @@ MICRO_CALLS = 1_000_000
 class Results:
     """Keeps the lines, writes them as they come."""
 
-    def __init__(self):
+    def __init__(self, name="results.jsonl"):
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        self.file = open(OUTPUT / "results.jsonl", "w", encoding="utf-8")
+        self.file = open(OUTPUT / name, "w", encoding="utf-8")
         self.values = {}
         self.lines = []
 
@@ -197,6 +198,7 @@ def main():
     with Cluster() as cluster:
         prepare_history(cluster, options.clicks)
         measure_attribution(cluster, results)
+        measure_reports(cluster, results, options.clicks)
     print(f"{time.monotonic() - started:.0f} s, {OUTPUT / 'results.jsonl'}")
 
 

@@ -35,8 +35,8 @@ SELECT results_eq(
     $$ VALUES (12.5, 4::numeric, 0.24, 12.26, round(5 / 14.0, 6), round(2 / 6.0, 6), round(12.5 / 6, 6), round(12.5 / 14, 6)) $$,
     'money: only approved payouts are revenue, messages cost');
 SELECT is((SELECT currency FROM postback.performance() WHERE campaign_id = 456), 'USD', 'in the currency of the period');
-SELECT is((SELECT concat_ws(' ', ctr, coalesce(cvr::text, 'none'), coalesce(epc::text, 'none'), rpm) FROM postback.performance() WHERE campaign_id = 457),
-    '0.000000 none none 0.000000', 'no clicks: no rate, not an error');
+SELECT is((SELECT concat_ws(' ', ctr, coalesce(cvr::text, 'none'), coalesce(epc::text, 'none'), rpm, currency) FROM postback.performance() WHERE campaign_id = 457),
+    '0.000000 none none 0.000000', 'no clicks: no rate, not an error; no money: no currency');
 
 SELECT results_eq(
     'SELECT segment_id, messages, human_clicks, approved, revenue, cost FROM postback.performance(''{segment}'') ORDER BY segment_id',
@@ -86,13 +86,22 @@ SELECT is_empty(
     $$ SELECT d FROM unnest('{campaign,send,subscriber}'::text[]) AS d, LATERAL postback.performance(ARRAY[d], '2031-01-01 00:00+00') AS p
        WHERE (p.messages, p.cost) IS DISTINCT FROM (0, 0) $$, 'a send without links has no message and no cost, by subscriber too');
 
+-- Weeks begin on Monday; the week of this Tuesday and Wednesday, and their month.
+SELECT results_eq(
+    $$ SELECT week, month, messages, revenue FROM postback.performance('{week,month}', '2026-03-01 00:00+00', '2026-04-01 00:00+00') $$,
+    $$ VALUES ('2026-03-09'::date, '2026-03-01'::date, 16::bigint, 12.5) $$, 'weeks and months');
+
 -- Currencies are kept apart.
 SELECT postback.receive_postback('default', format('click_id=%s&payout=3&currency=EUR&transaction_id=eur', (SELECT click_id FROM told WHERE send = 'a' AND subscriber_id = 2)),
     now => '2026-03-10 10:30+00') \g /dev/null
-SELECT throws_ok('SELECT * FROM postback.performance()', 'PB401', 'the period has money in EUR, USD', 'money of two currencies is not added up');
-SELECT is((SELECT concat_ws(' ', revenue, cost, currency) FROM postback.performance('{}', in_currency => 'EUR')), '3 0 EUR', 'one currency at a time');
-SELECT is((SELECT concat_ws(' ', revenue, cost, conversions, currency) FROM postback.performance('{}', in_currency => 'USD')), '12.5 0.24 6 USD', 'all conversions are counted');
-SELECT lives_ok('SELECT * FROM postback.performance(since => ''2026-03-10 20:00+00'')', 'a period with one currency needs no name');
+SELECT results_eq(
+    'SELECT campaign_id, currency, messages, human_clicks, conversions, approved, revenue, cost, profit, epc FROM postback.performance()',
+    $$ VALUES (456::bigint, 'USD', 14::bigint, 6::bigint, 5::bigint, 2::bigint, 12.5, 0.24, 12.26, round(12.5 / 6, 6)), (456, 'EUR', 14, 6, 1, 1, 3, 0, 3, round(3 / 6.0, 6)),
+        (457, NULL, 2, 0, 0, 0, 0, 0, 0, NULL), (458, NULL, 0, 0, 0, 0, 0, 0, 0, NULL) $$,
+    'a row for each currency, messages and clicks beside the money of each; none where there is no money');
+SELECT results_eq(
+    'SELECT campaign_id, currency, messages, conversions, revenue, cost FROM postback.performance(in_currency => ''eur'')',
+    $$ VALUES (456::bigint, 'EUR', 14::bigint, 1::bigint, 3::numeric, 0::numeric), (457, 'EUR', 2, 0, 0, 0), (458, 'EUR', 0, 0, 0, 0) $$, 'one currency: a row for each group, whose sums make sense');
 
 -- The views answer the same, and keep currencies apart by themselves.
 INSERT INTO postback.campaigns (campaign_id, name) VALUES (456, 'Spring');
@@ -142,6 +151,17 @@ SELECT results_eq(
        WHERE campaign_id = 459 AND hour::date IN ('2026-03-08', '2026-11-01') ORDER BY hour $$,
     $$ VALUES ('2026-03-08 01:00'::timestamp, 1::bigint), ('2026-03-08 03:00', 1), ('2026-03-08 23:00', 1), ('2026-11-01 01:00', 2), ('2026-11-01 23:00', 1) $$,
     'the hour that is skipped has nothing, the one that comes twice has both');
+
+-- From the click to the conversion, and until the postback came.
+SELECT is((SELECT concat_ws(' ', median_to_conversion, coalesce(median_postback_delay::text, 'unknown')) FROM postback.performance('{}', in_currency => 'USD', until => '2026-03-12 00:00+00')), '00:10:00 unknown',
+    'ten minutes from click to conversion; of a network that tells no time the delay is not known');
+SELECT postback.add_network('Timely') \g /dev/null
+SELECT r.verdict FROM told AS t, generate_series(1, 4) AS n, LATERAL postback.receive_postback('timely', format('click_id=%s&payout=1&transaction_id=timely%s&timestamp=%s', t.click_id, n, extract(epoch FROM t.at + n * interval '1 minute')::bigint),
+    now => t.at + n * interval '1 minute' + n * interval '1.5 seconds') AS r WHERE t.send = 'b' AND t.subscriber_id = 2 \g /dev/null
+SELECT results_eq(
+    $$ SELECT conversions, median_to_conversion, median_postback_delay FROM postback.performance('{network}', since => '2026-03-11 00:30+00')
+       WHERE network_id = (SELECT network_id FROM postback.networks WHERE slug = 'timely') $$,
+    $$ VALUES (4::bigint, '00:02:00'::interval, '3 seconds'::interval) $$, 'of an even number the lower of the two in the middle');
 
 SELECT throws_ok(statement, '22023', NULL, statement)
 FROM unnest(ARRAY['SELECT postback.performance(''{planet}'')', 'SELECT postback.performance(''{campaign,NULL}'')', 'SELECT postback.performance(''{day}'', ''2026-03-10 20:00+00'', time_zone => ''Mars/Olympus'')']) AS statement;

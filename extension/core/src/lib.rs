@@ -11,6 +11,7 @@ pub mod destination;
 pub mod hash_template;
 pub mod journey;
 pub mod markov;
+pub mod median;
 pub mod message;
 pub mod money;
 pub mod public_address;

@@ -1,100 +1,129 @@
--- Messages, clicks and money by any of the dimensions. Conversions count for the click that the network named.
+-- Messages, clicks and money by any of the dimensions. Conversions count for the click that the network named. Whole hours come from
+-- rollups as far as these go, the rest from the tables; the two give the same numbers.
 CREATE FUNCTION postback.performance(
     by text[] DEFAULT '{campaign}',
     since timestamptz DEFAULT '-infinity',
     until timestamptz DEFAULT 'infinity',
     time_zone text DEFAULT 'UTC',
-    in_currency text DEFAULT NULL)
+    in_currency text DEFAULT NULL,
+    with_tests boolean DEFAULT false)
 RETURNS TABLE (
     campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, send_id bigint, network_id integer, subscriber_id bigint,
-    day date, hour timestamp, messages bigint, clicks bigint, human_clicks bigint, unique_clicks bigint,
+    hour timestamp, day date, week date, month date, messages bigint, clicks bigint, human_clicks bigint, unique_clicks bigint,
     conversions bigint, pending bigint, approved bigint, rejected bigint, reversed bigint,
     revenue numeric, pending_revenue numeric, cost numeric, profit numeric, currency text,
-    ctr numeric, cvr numeric, epc numeric, rpm numeric)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    ctr numeric, cvr numeric, epc numeric, rpm numeric, median_to_conversion interval, median_postback_delay interval)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    dimensions CONSTANT text[] := ARRAY['campaign', 'segment', 'variant', 'offer', 'send', 'network', 'subscriber', 'day', 'hour'];
+    dimensions CONSTANT text[] := ARRAY['campaign', 'segment', 'variant', 'offer', 'send', 'network', 'subscriber', 'hour', 'day', 'week', 'month'];
     unknown text;
-    currencies text[];
-    money text := upper(in_currency);
+    money CONSTANT text := upper(in_currency);
     -- An offer without a network belongs to 'default', where its postbacks arrive.
     own_network CONSTANT integer := (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
     -- Messages have a subscriber only in links, which are not read unless somebody asks for subscribers.
     by_subscriber CONSTANT boolean := 'subscriber' = ANY (performance.by);
+    grain CONSTANT text := CASE WHEN 'hour' = ANY (performance.by) THEN 'hour' WHEN performance.by && ARRAY['day', 'week', 'month'] THEN 'day' END;
+    -- Every time zone's day begins at a quarter of an hour of UTC.
+    raw_grain CONSTANT interval := CASE WHEN grain IS NULL THEN interval '1 day' ELSE interval '15 minutes' END;
+    oldest_spoiled CONSTANT timestamptz := (SELECT min(s.hour) FROM _postback.spoiled_hours() AS s WHERE s.kind = 'clicks');
 BEGIN
     SELECT d INTO unknown FROM unnest(performance.by) AS d WHERE d IS NULL OR NOT d = ANY (dimensions) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'dimension "%" is not known', unknown USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Any of ' || array_to_string(dimensions, ', ') || '.';
-    END IF;
-    IF money IS NULL THEN
-        -- Money of different currencies is never added up.
-        SELECT array_agg(DISTINCT m.currency) INTO currencies FROM (
-            SELECT c.currency::text FROM postback.conversion_log AS c WHERE c.converted_at >= since AND c.converted_at < until AND c.payout <> 0
-            UNION ALL
-            SELECT s.cost_currency::text FROM postback.send_log AS s WHERE s.sent_at >= since AND s.sent_at < until AND s.cost_per_message <> 0) AS m;
-        IF cardinality(currencies) > 1 THEN
-            RAISE EXCEPTION 'the period has money in %', array_to_string(currencies, ', ') USING ERRCODE = 'PB401',
-                HINT = format('Ask for one currency at a time: in_currency => ''%s''.', currencies[1]);
-        END IF;
-        money := currencies[1];
+    ELSIF NOT since < until THEN
+        RETURN;
     END IF;
 
     RETURN QUERY
-    WITH facts AS (
-        SELECT s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.send_id, coalesce(o.network_id, own_network) AS network_id, l.subscriber_id, s.sent_at AS at,
-               m.messages, CASE WHEN s.cost_currency = money THEN s.cost_per_message * m.messages END AS cost,
-               0 AS clicks, 0 AS human_clicks, NULL::text AS person, NULL::postback.conversion_status AS status, NULL::numeric AS payout
-        FROM postback.send_log AS s
-        LEFT JOIN postback.offer_rules AS o ON o.offer_id = s.offer_id
-        LEFT JOIN postback.link_log AS l ON by_subscriber AND l.link_id BETWEEN s.send_id << 40 AND (s.send_id << 40) + 1099511627775
+    WITH counted AS MATERIALIZED (
+        -- Rollups know no subscribers and no tests.
+        SELECT h.* FROM _postback.counted_hours(since, until, time_zone, grain) AS h WHERE NOT by_subscriber AND NOT with_tests
+    ), uncounted AS MATERIALIZED (
+        SELECT k.kind, lower(u.span) AS since, upper(u.span) AS until
+        FROM (VALUES ('clicks'), ('conversions')) AS k (kind)
+        CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(since, until))
+            - coalesce((SELECT range_agg(h.counted) FROM counted AS h WHERE h.kind = k.kind), '{}')) AS u (span)
+    ), facts AS (
+        SELECT s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.send_id, NULL::integer AS network_id, l.subscriber_id,
+               CASE WHEN grain IS NOT NULL THEN s.sent_at AT TIME ZONE time_zone END AS local_time,
+               m.messages, 0 AS clicks, 0 AS human_clicks, 0 AS unique_clicks, 0 AS pending, 0 AS approved, 0 AS rejected, 0 AS reversed,
+               0::numeric AS revenue, 0::numeric AS pending_revenue, m.cost, m.currency, NULL::bytea AS conversion_seconds, NULL::bytea AS delay_milliseconds
+        FROM postback.sends AS s
+        LEFT JOIN postback.links AS l ON by_subscriber AND l.link_id BETWEEN s.send_id << 40 AND (s.send_id << 40) + 1099511627775
         -- Without a link the send counts as a whole: for nobody, when subscribers are asked for.
-        CROSS JOIN LATERAL (SELECT CASE WHEN l.link_id IS NULL THEN s.messages ELSE 1 END AS messages) AS m
-        WHERE s.sent_at >= since AND s.sent_at < until
+        CROSS JOIN LATERAL (SELECT CASE WHEN l.link_id IS NULL THEN s.messages ELSE 1 END) AS n (messages)
+        CROSS JOIN LATERAL (VALUES (n.messages, 0, NULL), (0, n.messages * s.cost_per_message, s.cost_currency::text)) AS m (messages, cost, currency)
+        WHERE s.sent_at >= since AND s.sent_at < until AND (m.currency IS NULL OR m.cost <> 0)
         UNION ALL
-        SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, coalesce(o.network_id, own_network), k.subscriber_id, k.clicked_at,
-               0, NULL, CASE WHEN k.visitor = 'head' THEN 0 ELSE 1 END, CASE WHEN k.visitor = 'human' THEN 1 ELSE 0 END,
-               -- A person is a subscriber within a send; where nobody knows the subscriber, every click is its own.
-               CASE WHEN k.visitor = 'human' THEN coalesce(k.send_id || '/' || k.subscriber_id, k.subscriber_id::text, k.click_id) END, NULL, NULL
-        FROM postback.click_log AS k
-        LEFT JOIN postback.offer_rules AS o ON o.offer_id = k.offer_id
-        WHERE k.clicked_at >= since AND k.clicked_at < until
+        SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, NULL, h.local_hour,
+               0, r.clicks, r.human_clicks, r.unique_clicks, r.pending, r.approved, r.rejected, r.reversed,
+               r.revenue, r.pending_revenue, 0, r.currency::text, r.conversion_seconds, r.delay_milliseconds
+        FROM counted AS h
+        JOIN postback.rollups AS r ON r.hour = h.hour AND (r.currency IS NULL) = (h.kind = 'clicks')
         UNION ALL
-        SELECT c.campaign_id, c.segment_id, c.variant_id, c.offer_id, c.send_id, c.network_id, c.subscriber_id, c.converted_at,
-               0, NULL, 0, 0, NULL, c.status, CASE WHEN c.currency = money THEN c.payout::numeric END
-        FROM postback.conversion_log AS c
-        WHERE c.converted_at >= since AND c.converted_at < until
+        SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, NULL, k.subscriber_id, greatest(k.at, u.since) AT TIME ZONE time_zone,
+               0, k.clicks, k.human_clicks, k.unique_clicks, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL
+        FROM uncounted AS u
+        CROSS JOIN LATERAL _postback.count_clicks(u.since, u.until, raw_grain, oldest_spoiled, by_subscriber, with_tests) AS k
+        WHERE u.kind = 'clicks'
+        UNION ALL
+        SELECT c.campaign_id, c.segment_id, c.variant_id, c.offer_id, c.send_id, c.network_id, c.subscriber_id, greatest(c.at, u.since) AT TIME ZONE time_zone,
+               0, 0, 0, 0, c.pending, c.approved, c.rejected, c.reversed,
+               c.revenue, c.pending_revenue, 0, c.currency, c.conversion_seconds, c.delay_milliseconds
+        FROM uncounted AS u
+        CROSS JOIN LATERAL _postback.count_conversions(u.since, u.until, raw_grain, by_subscriber, with_tests) AS c
+        WHERE u.kind = 'conversions'
     ), grouped AS (
         SELECT CASE WHEN 'campaign' = ANY (by) THEN f.campaign_id END AS campaign_id,
                CASE WHEN 'segment' = ANY (by) THEN f.segment_id END AS segment_id,
                CASE WHEN 'variant' = ANY (by) THEN f.variant_id END AS variant_id,
                CASE WHEN 'offer' = ANY (by) THEN f.offer_id END AS offer_id,
                CASE WHEN 'send' = ANY (by) THEN f.send_id END AS send_id,
-               CASE WHEN 'network' = ANY (by) THEN f.network_id END AS network_id,
+               CASE WHEN 'network' = ANY (by) THEN coalesce(f.network_id, o.network_id, own_network) END AS network_id,
                CASE WHEN by_subscriber THEN f.subscriber_id END AS subscriber_id,
-               CASE WHEN 'day' = ANY (by) THEN (f.at AT TIME ZONE time_zone)::date END AS day,
-               CASE WHEN 'hour' = ANY (by) THEN date_trunc('hour', f.at AT TIME ZONE time_zone) END AS hour,
+               CASE WHEN 'hour' = ANY (by) THEN date_trunc('hour', f.local_time) END AS hour,
+               CASE WHEN 'day' = ANY (by) THEN f.local_time::date END AS day,
+               CASE WHEN 'week' = ANY (by) THEN date_trunc('week', f.local_time)::date END AS week,
+               CASE WHEN 'month' = ANY (by) THEN date_trunc('month', f.local_time)::date END AS month,
+               f.currency,
                sum(f.messages)::bigint AS messages, sum(f.clicks)::bigint AS clicks, sum(f.human_clicks)::bigint AS human_clicks,
-               count(DISTINCT f.person) AS unique_clicks, count(f.status) AS conversions,
-               count(*) FILTER (WHERE f.status = 'pending') AS pending, count(*) FILTER (WHERE f.status = 'approved') AS approved,
-               count(*) FILTER (WHERE f.status = 'rejected') AS rejected, count(*) FILTER (WHERE f.status = 'reversed') AS reversed,
-               coalesce(sum(f.payout) FILTER (WHERE f.status = 'approved'), 0) AS revenue,
-               coalesce(sum(f.payout) FILTER (WHERE f.status = 'pending'), 0) AS pending_revenue,
-               coalesce(sum(f.cost), 0) AS cost
+               sum(f.unique_clicks)::bigint AS unique_clicks, sum(f.pending)::bigint AS pending, sum(f.approved)::bigint AS approved,
+               sum(f.rejected)::bigint AS rejected, sum(f.reversed)::bigint AS reversed, sum(f.revenue) AS revenue,
+               sum(f.pending_revenue) AS pending_revenue, sum(f.cost) AS cost,
+               _postback.median_of_packed(string_agg(f.conversion_seconds, NULL)) AS conversion_seconds,
+               _postback.median_of_packed(string_agg(f.delay_milliseconds, NULL)) AS delay_milliseconds
         FROM facts AS f
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+        LEFT JOIN postback.offers AS o ON 'network' = ANY (by) AND o.offer_id = f.offer_id
+        WHERE f.currency IS NULL OR money IS NULL OR f.currency = money
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+    ), completed AS (
+        -- Messages and clicks have no currency: they stand beside the money of each.
+        SELECT g.*, sum(g.messages) OVER same AS all_messages, sum(g.clicks) OVER same AS all_clicks,
+               sum(g.human_clicks) OVER same AS all_human_clicks, sum(g.unique_clicks) OVER same AS all_unique_clicks,
+               g.currency IS NOT NULL OR count(g.currency) OVER same = 0 AS is_shown
+        FROM grouped AS g
+        WINDOW same AS (PARTITION BY g.campaign_id, g.segment_id, g.variant_id, g.offer_id, g.send_id, g.network_id, g.subscriber_id,
+            g.hour, g.day, g.week, g.month)
     )
-    SELECT g.*, g.revenue - g.cost, money,
-           round(g.unique_clicks::numeric / nullif(g.messages, 0), 6),
-           round(g.approved::numeric / nullif(g.human_clicks, 0), 6),
-           round(g.revenue / nullif(g.human_clicks, 0), 6),
-           round(g.revenue / nullif(g.messages, 0), 6)
-    FROM grouped AS g
-    ORDER BY g.revenue DESC, g.human_clicks DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9;
+    SELECT g.campaign_id, g.segment_id, g.variant_id, g.offer_id, g.send_id, g.network_id, g.subscriber_id, g.hour, g.day, g.week, g.month,
+           g.all_messages::bigint, g.all_clicks::bigint, g.all_human_clicks::bigint, g.all_unique_clicks::bigint,
+           g.pending + g.approved + g.rejected + g.reversed, g.pending, g.approved, g.rejected, g.reversed,
+           g.revenue, g.pending_revenue, g.cost, g.revenue - g.cost, coalesce(g.currency, money),
+           round(g.all_unique_clicks / nullif(g.all_messages, 0), 6),
+           round(g.approved / nullif(g.all_human_clicks, 0), 6),
+           round(g.revenue / nullif(g.all_human_clicks, 0), 6),
+           round(g.revenue / nullif(g.all_messages, 0), 6),
+           make_interval(secs => g.conversion_seconds), make_interval(secs => g.delay_milliseconds / 1000.0)
+    FROM completed AS g
+    WHERE g.is_shown
+    ORDER BY g.revenue DESC, g.all_human_clicks DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, g.currency;
 END
 $$;
-COMMENT ON FUNCTION postback.performance(text[], timestamptz, timestamptz, text, text) IS
-    'One row per group of sends, clicks and conversions that happened in [since, until), by any of campaign, segment, variant, offer, send, network, '
-    'subscriber, day, hour (days in time_zone). clicks leaves out HEAD; unique_clicks counts a subscriber once per send. revenue is approved payout. '
-    'ctr = unique_clicks/messages, cvr = approved/human_clicks, epc = revenue/human_clicks, rpm = revenue/messages. Several currencies in the period: name one.';
+COMMENT ON FUNCTION postback.performance(text[], timestamptz, timestamptz, text, text, boolean) IS
+    'One row per group and currency of what happened in [since, until), by any of campaign, segment, variant, offer, send, network, subscriber, hour, '
+    'day, week (from Monday), month, in time_zone. Messages and clicks stand in the row of each currency of their group; NULL: no money. '
+    'clicks leaves out HEAD; unique_clicks are the first human ones of a subscriber on a send. revenue is approved payout, profit = revenue - cost of messages, '
+    'ctr = unique_clicks/messages, cvr = approved/human_clicks, epc = revenue/human_clicks, rpm = revenue/messages. Medians: from click to conversion '
+    '(to the second), and until its postback came, of networks that tell the time.';

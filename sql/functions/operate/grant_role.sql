@@ -6,7 +6,8 @@ DECLARE
     granted text;
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
         'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
-    reports CONSTANT text[] := ARRAY['attribution', 'markov_attribution', 'shapley_attribution', 'performance', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
+    reports CONSTANT text[] := ARRAY['attribution', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
+        'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN
         RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object', HINT = 'CREATE ROLE first; postback makes none.';
@@ -28,7 +29,7 @@ BEGIN
             EXECUTE format('GRANT SELECT ON %s TO %I', granted, role);
         END LOOP;
         EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
-            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts TO %I', role);
+            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts, postback.rollups TO %I', role);
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.

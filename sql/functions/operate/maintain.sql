@@ -17,10 +17,14 @@ BEGIN
     task := 'orphans_matched';
     done := _postback.match_orphans(now);
     RETURN NEXT;
+    task := 'hours_recounted';
+    done := _postback.refresh_rollups(now);
+    RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION postback.maintain(timestamptz) IS
-    'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click. '
+    'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click, '
+    'brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled). '
     'The proxy calls it each minute; pg_cron may instead.';
 
 -- Partitions for the days around now and for every day that has rows in the DEFAULT partition. Returns how many were made.

@@ -1,0 +1,147 @@
+-- Brings rollups up to date: counts what has come since the last time, and again the hours that late rows have spoiled. Stops after 20
+-- seconds; what is left is done the next time, and until then reports count it from the tables. Returns how many hours were counted again.
+CREATE FUNCTION _postback.refresh_rollups(now timestamptz)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+#variable_conflict use_variable
+DECLARE
+    -- Up to here every row is in sight once the transactions of this moment have ended: whoever writes an older one later finds that it
+    -- is late by the same 15 seconds, and notes it (sql/tables/rollups.sql). The clock is read before the transactions are.
+    up_to timestamptz := least(now, clock_timestamp()) - interval '15 seconds';
+    next_transaction CONSTANT xid8 := pg_snapshot_xmax(pg_current_snapshot());
+    started_at CONSTANT timestamptz := clock_timestamp();
+    counted_until timestamptz;
+    day_end timestamptz;
+    stale record;
+    span tstzrange;
+    done bigint := 0;
+BEGIN
+    -- In one statement, so that no row goes that was not looked at.
+    WITH known AS (
+        INSERT INTO _postback.stale_hours (kind, hour)
+        SELECT h.kind, h.hour FROM _postback.spoiled_hours() AS h CROSS JOIN _postback.rollup_state AS s WHERE h.hour < s.counted_until
+        ON CONFLICT ON CONSTRAINT stale_hours_pkey DO NOTHING
+    ), clicks AS (
+        DELETE FROM _postback.late_clicks
+    )
+    DELETE FROM _postback.late_conversions;
+
+    -- Mostly they have ended by now. One that takes long makes reports slower, not wrong.
+    WHILE EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x < next_transaction) LOOP
+        IF clock_timestamp() > started_at + interval '1 second' THEN
+            up_to := '-infinity';
+            EXIT;
+        END IF;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+
+    SELECT s.counted_until INTO counted_until FROM _postback.rollup_state AS s;
+    WHILE counted_until < up_to AND clock_timestamp() < started_at + interval '20 seconds' LOOP
+        day_end := least(up_to, CASE WHEN isfinite(counted_until) THEN date_trunc('day', counted_until) + interval '1 day' ELSE up_to END);
+        PERFORM _postback.add_to_rollups('clicks', counted_until, day_end);
+        PERFORM _postback.add_to_rollups('conversions', counted_until, day_end);
+        counted_until := day_end;
+        UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
+    END LOOP;
+
+    -- The oldest first: whether a click is its subscriber's first is read from what is counted before it.
+    FOR stale IN
+        SELECT s.kind, range_agg(tstzrange(s.hour, s.hour + interval '1 hour')) AS hours, count(*) AS number FROM _postback.stale_hours AS s
+        GROUP BY date_trunc('day', s.hour), s.kind ORDER BY date_trunc('day', s.hour), s.kind
+    LOOP
+        EXIT WHEN clock_timestamp() > started_at + interval '20 seconds';
+        DELETE FROM _postback.stale_hours AS s WHERE s.kind = stale.kind AND s.hour <@ stale.hours;
+        FOR span IN SELECT u FROM unnest(stale.hours) AS u LOOP
+            DELETE FROM postback.rollups AS r
+            WHERE r.hour >= lower(span) AND r.hour < upper(span) AND (r.currency IS NULL) = (stale.kind = 'clicks');
+            PERFORM _postback.add_to_rollups(stale.kind, lower(span), least(upper(span), counted_until));
+            IF stale.kind = 'clicks' THEN
+                PERFORM _postback.repair_first_clicks(lower(span), upper(span));
+            END IF;
+        END LOOP;
+        done := done + stale.number;
+    END LOOP;
+    RETURN done;
+END
+$$;
+
+-- Adds what happened in [since, until) to the rows of its hours.
+CREATE FUNCTION _postback.add_to_rollups(kind text, since timestamptz, until timestamptz)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF kind = 'clicks' THEN
+        INSERT INTO postback.rollups AS r (hour, send_id, campaign_id, segment_id, variant_id, offer_id, clicks, human_clicks, unique_clicks)
+        SELECT c.at, c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id, c.clicks, c.human_clicks, c.unique_clicks
+        FROM _postback.count_clicks(since, until, interval '1 hour',
+            (SELECT min(s.hour) FROM _postback.stale_hours AS s WHERE s.kind = 'clicks')) AS c
+        ON CONFLICT ON CONSTRAINT rollups_key DO UPDATE SET clicks = r.clicks + excluded.clicks,
+            human_clicks = r.human_clicks + excluded.human_clicks, unique_clicks = r.unique_clicks + excluded.unique_clicks;
+        INSERT INTO _postback.first_clicks AS f (bucket, subscriber_id, clicked_at)
+        SELECT c.bucket, c.subscriber_id, min(c.clicked_at) FROM postback.clicks AS c
+        WHERE c.clicked_at >= since AND c.clicked_at < until AND c.visitor = 'human' AND c.subscriber_id IS NOT NULL AND c.method <> 'TEST'
+        GROUP BY c.bucket, c.subscriber_id
+        ON CONFLICT ON CONSTRAINT first_clicks_pkey DO UPDATE SET clicked_at = excluded.clicked_at WHERE f.clicked_at > excluded.clicked_at;
+    ELSE
+        INSERT INTO postback.rollups AS r (hour, send_id, campaign_id, segment_id, variant_id, offer_id, network_id, currency,
+            pending, approved, rejected, reversed, revenue, pending_revenue, conversion_seconds, delay_milliseconds)
+        SELECT c.at, c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id, c.network_id, c.currency,
+            c.pending, c.approved, c.rejected, c.reversed, c.revenue, c.pending_revenue, c.conversion_seconds, c.delay_milliseconds
+        FROM _postback.count_conversions(since, until, interval '1 hour') AS c
+        ON CONFLICT ON CONSTRAINT rollups_key DO UPDATE SET pending = r.pending + excluded.pending, approved = r.approved + excluded.approved,
+            rejected = r.rejected + excluded.rejected, reversed = r.reversed + excluded.reversed, revenue = r.revenue + excluded.revenue,
+            pending_revenue = r.pending_revenue + excluded.pending_revenue,
+            conversion_seconds = coalesce(r.conversion_seconds || excluded.conversion_seconds, r.conversion_seconds, excluded.conversion_seconds),
+            delay_milliseconds = coalesce(r.delay_milliseconds || excluded.delay_milliseconds, r.delay_milliseconds, excluded.delay_milliseconds);
+    END IF;
+END
+$$;
+
+-- The first click of those whose first one was in [since, until): it may be none any more.
+CREATE FUNCTION _postback.repair_first_clicks(since timestamptz, until timestamptz)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+#variable_conflict use_variable
+BEGIN
+    WITH gone AS (
+        DELETE FROM _postback.first_clicks AS f
+        WHERE f.clicked_at >= since AND f.clicked_at < until AND NOT EXISTS (
+            SELECT FROM postback.clicks AS c
+            WHERE c.bucket = f.bucket AND c.subscriber_id = f.subscriber_id AND c.clicked_at = f.clicked_at AND c.clicked_at >= since AND c.clicked_at < until
+              AND c.visitor = 'human' AND c.method <> 'TEST')
+        RETURNING f.bucket, f.subscriber_id
+    )
+    INSERT INTO _postback.first_clicks (bucket, subscriber_id, clicked_at)
+    SELECT g.bucket, g.subscriber_id, n.clicked_at
+    FROM gone AS g
+    CROSS JOIN LATERAL (
+        SELECT c.clicked_at FROM postback.clicks AS c
+        WHERE c.bucket = g.bucket AND c.subscriber_id = g.subscriber_id AND c.clicked_at >= since AND c.visitor = 'human' AND c.method <> 'TEST'
+        ORDER BY c.clicked_at LIMIT 1) AS n
+    ON CONFLICT ON CONSTRAINT first_clicks_pkey DO NOTHING;
+END
+$$;
+
+-- The hours of a period that reports may take from rollups, with their beginning in a time zone. The last one may be counted only in part,
+-- if the period does not end in it either. An hour that does not lie within one hour or day (the grain) of the time zone is left out.
+CREATE FUNCTION _postback.counted_hours(since timestamptz, until timestamptz, time_zone text, grain text)
+RETURNS TABLE (kind text, hour timestamptz, local_hour timestamp, counted tstzrange)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    counted_until CONSTANT timestamptz := (SELECT s.counted_until FROM _postback.rollup_state AS s);
+    first_hour CONSTANT timestamptz := (SELECT min(r.hour) FROM postback.rollups AS r);
+BEGIN
+    IF first_hour IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT k.kind, h.hour, l.local_hour, tstzrange(h.hour, l.next_hour)
+    FROM generate_series(greatest(date_trunc('hour', since + interval '1 hour' - interval '1 microsecond', 'UTC'), first_hour),
+                         least(until, counted_until), interval '1 hour') AS h (hour)
+    CROSS JOIN LATERAL (SELECT h.hour AT TIME ZONE time_zone, (h.hour + interval '1 hour' - interval '1 microsecond') AT TIME ZONE time_zone,
+                               least(h.hour + interval '1 hour', counted_until)) AS l (local_hour, local_end, next_hour)
+    CROSS JOIN (VALUES ('clicks'), ('conversions')) AS k (kind)
+    WHERE h.hour < counted_until AND l.next_hour <= until
+      AND (grain IS NULL OR date_trunc(grain, l.local_hour) = date_trunc(grain, l.local_end))
+      AND (k.kind, h.hour) NOT IN (SELECT s.kind, s.hour FROM _postback.spoiled_hours() AS s);
+END
+$$;
