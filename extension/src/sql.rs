@@ -138,11 +138,7 @@ extension_sql_file!(
     name = "compare_variants",
     requires = ["repair_touches"]
 );
-extension_sql_file!(
-    "../../sql/functions/reports/next_offer.sql",
-    name = "next_offer",
-    requires = ["compare_variants"]
-);
+extension_sql_file!("../../sql/functions/reports/next_offer.sql", name = "next_offer", requires = ["compare_variants"]);
 extension_sql_file!("../../sql/functions/clicks/reclassify.sql", name = "reclassify", requires = ["next_offer"]);
 extension_sql_file!(
     "../../sql/functions/deliveries/destinations.sql",

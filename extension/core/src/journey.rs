@@ -2,6 +2,8 @@
 //!
 //! Not for: what a channel, a click or a conversion is; `sql/` decides that.
 
+use std::cmp::Reverse;
+
 /// How often people took the same way through channels.
 #[derive(Clone, Debug)]
 pub struct Journey {
@@ -26,26 +28,26 @@ impl Journey {
 /// The whole that [`shares`] divides: a share has twelve decimals.
 pub const WHOLE: u64 = 1_000_000_000_000;
 
+/// What the largest weight becomes: weights are integers from there on, so that nothing is lost.
+const LARGEST: f64 = 1e18;
+
 /// Divides [`WHOLE`] in proportion to weights, to the last unit: what rounding down leaves goes to the largest
 /// remainders, among equals to the first. A weight below 0 counts as 0; when all do, nobody gets anything.
 pub fn shares(weights: &[f64]) -> Vec<u64> {
-    let sum: f64 = weights.iter().map(|weight| weight.max(0.0)).sum();
-    if sum <= 0.0 {
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    if largest == 0.0 {
         return vec![0; weights.len()];
     }
-    let exact: Vec<f64> = weights.iter().map(|weight| weight.max(0.0) / sum * WHOLE as f64).collect();
-    let mut shares: Vec<u64> = exact.iter().map(|share| *share as u64).collect();
-    let mut by_remainder: Vec<usize> = (0..shares.len()).collect();
-    by_remainder.sort_by(|&a, &b| exact[b].fract().total_cmp(&exact[a].fract()));
-    // Rounding of the quotients themselves may hand out a unit too many, but never as many as there are weights.
-    let given: u64 = shares.iter().sum();
-    for &place in by_remainder.iter().take(WHOLE.saturating_sub(given) as usize) {
+    let whole = u128::from(WHOLE);
+    let weights: Vec<u128> =
+        weights.iter().map(|weight| (weight.max(0.0) / largest * LARGEST).round() as u128).collect();
+    let sum: u128 = weights.iter().sum();
+    let mut shares: Vec<u64> = weights.iter().map(|weight| (whole * weight / sum) as u64).collect();
+    let mut places: Vec<usize> = (0..weights.len()).collect();
+    places.sort_by_key(|&place| Reverse(whole * weights[place] % sum));
+    let left = WHOLE - shares.iter().sum::<u64>();
+    for place in places.into_iter().take(left as usize) {
         shares[place] += 1;
-    }
-    for &place in
-        by_remainder.iter().rev().filter(|&&place| exact[place] >= 1.0).take(given.saturating_sub(WHOLE) as usize)
-    {
-        shares[place] -= 1;
     }
     shares
 }
