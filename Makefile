@@ -29,9 +29,10 @@ bench-scale: build ## reports on ten times the data: half an hour, 35 GB of disk
 lint: setup ## formatting, clippy, and the shell and Python files
 	@tests/run lint
 
-docs: build ## write docs/sql-api.md and docs/networks.md from the catalog and the presets
+docs: build ## write docs/sql-api.md, networks.md and the answers in analyst.md from a database
 	@python3 -B dev/sql_api.py
 	@python3 -B dev/networks_doc.py
+	@python3 -B dev/analyst_doc.py
 
 sql: ## reload the functions and views of sql/ into the database of `make run`
 	@dev/reload

@@ -45,3 +45,13 @@ CREATE TYPE _postback.message AS (
 -- What became of it.
 CREATE TYPE _postback.outcome AS (
     verdict postback.verdict, reason text, conversion_id text, bucket smallint);
+
+-- A conversion as the path to it is looked up.
+CREATE TYPE _postback.conversion AS (
+    conversion_id text, bucket smallint, network_id integer, offer_id bigint, subscriber_id bigint, click_id text, clicked_at timestamptz,
+    status postback.conversion_status, payout numeric, currency text, converted_at timestamptz);
+
+-- The human clicks before it, in the order of (clicked_at, click_id); named is the place of the one that the network named.
+CREATE TYPE _postback.path AS (
+    conversion_id text, bucket smallint, named smallint, clicked_ats timestamptz[], offer_ids bigint[], campaign_ids bigint[],
+    segment_ids bigint[], variant_ids bigint[], send_ids bigint[], click_ids text[]);

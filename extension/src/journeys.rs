@@ -90,7 +90,7 @@ fn rows(names: Vec<Option<i64>>, journeys: &[Journey], weights: Vec<f64>) -> Vec
             conversions[channel] += journey.converted.cast_signed();
         }
     }
-    let shares = journey::shares(&weights).into_iter().map(u64::cast_signed);
+    let shares = journey::shares(&weights);
     names
         .into_iter()
         .zip(conversions)

@@ -4,6 +4,7 @@ pgrx::pg_module_magic!(name, version);
 
 mod codes;
 mod conversions;
+mod credits;
 mod deliveries;
 mod error;
 mod ids;

@@ -61,9 +61,19 @@ extension_sql_file!(
     requires = ["ledger"]
 );
 extension_sql_file!(
+    "../../sql/functions/attribution/capture_touches.sql",
+    name = "capture_touches",
+    requires = ["apply_to_conversion"]
+);
+extension_sql_file!(
+    "../../sql/functions/attribution/repair_touches.sql",
+    name = "repair_touches",
+    requires = ["capture_touches"]
+);
+extension_sql_file!(
     "../../sql/functions/postbacks/begin_conversions.sql",
     name = "begin_conversions",
-    requires = ["apply_to_conversion"]
+    requires = ["repair_touches"]
 );
 extension_sql_file!(
     "../../sql/functions/postbacks/apply_message.sql",
@@ -96,10 +106,11 @@ extension_sql_file!(
     name = "conversion_history",
     requires = ["test_postback"]
 );
+extension_sql_file!("../../sql/functions/attribution/credits.sql", name = "credits", requires = ["conversion_history"]);
 extension_sql_file!(
     "../../sql/functions/attribution/conversion_paths.sql",
     name = "conversion_paths",
-    requires = ["conversion_history"]
+    requires = ["credits"]
 );
 extension_sql_file!(
     "../../sql/functions/attribution/attribution.sql",
@@ -107,9 +118,19 @@ extension_sql_file!(
     requires = ["conversion_paths"]
 );
 extension_sql_file!(
+    "../../sql/functions/attribution/compare_models.sql",
+    name = "compare_models",
+    requires = ["attribution"]
+);
+extension_sql_file!(
+    "../../sql/functions/attribution/explain_credit.sql",
+    name = "explain_credit",
+    requires = ["compare_models"]
+);
+extension_sql_file!(
     "../../sql/functions/attribution/path_models.sql",
     name = "path_models",
-    requires = ["attribution"]
+    requires = ["explain_credit"]
 );
 extension_sql_file!("../../sql/functions/reports/late_rows.sql", name = "late_rows", requires = ["path_models"]);
 extension_sql_file!("../../sql/functions/reports/count_rows.sql", name = "count_rows", requires = ["late_rows"]);
@@ -129,14 +150,9 @@ extension_sql_file!(
     requires = ["performance"]
 );
 extension_sql_file!(
-    "../../sql/functions/attribution/repair_touches.sql",
-    name = "repair_touches",
-    requires = ["compare_performance"]
-);
-extension_sql_file!(
     "../../sql/functions/reports/compare_variants.sql",
     name = "compare_variants",
-    requires = ["repair_touches"]
+    requires = ["compare_performance"]
 );
 extension_sql_file!("../../sql/functions/reports/next_offer.sql", name = "next_offer", requires = ["compare_variants"]);
 extension_sql_file!("../../sql/functions/clicks/reclassify.sql", name = "reclassify", requires = ["next_offer"]);

@@ -37,9 +37,18 @@ COMMENT ON COLUMN postback.clicks.subs IS 'sub1 to sub10 of /click, as given.';
 
 CREATE TRIGGER fill_click BEFORE INSERT ON postback.clicks
     FOR EACH ROW WHEN (NEW.bucket IS NULL) EXECUTE FUNCTION _postback.fill_click();
--- Postbacks may wait for a click that came from elsewhere; for one of our own links record_clicks() looks, where it can be late.
+-- Postbacks may wait for a click that came from elsewhere, and conversions may be there already when it comes late. A fresh tap of one
+-- of our own links passes by.
 CREATE TRIGGER match_click AFTER INSERT ON postback.clicks
-    FOR EACH ROW WHEN (NEW.link_id IS NULL OR postback.click_id_time(NEW.click_id) IS NULL) EXECUTE FUNCTION _postback.match_click();
+    FOR EACH ROW WHEN (NEW.link_id IS NULL OR postback.click_id_time(NEW.click_id) IS NULL OR NEW.clicked_at < clock_timestamp() - interval '1 minute')
+    EXECUTE FUNCTION _postback.match_click();
+CREATE TRIGGER follow_click AFTER UPDATE ON postback.clicks
+    FOR EACH ROW WHEN (
+        NEW.visitor IS DISTINCT FROM OLD.visitor OR NEW.method IS DISTINCT FROM OLD.method OR NEW.clicked_at IS DISTINCT FROM OLD.clicked_at
+        OR NEW.subscriber_id IS DISTINCT FROM OLD.subscriber_id OR NEW.send_id IS DISTINCT FROM OLD.send_id
+        OR NEW.campaign_id IS DISTINCT FROM OLD.campaign_id OR NEW.segment_id IS DISTINCT FROM OLD.segment_id
+        OR NEW.variant_id IS DISTINCT FROM OLD.variant_id OR NEW.offer_id IS DISTINCT FROM OLD.offer_id)
+    EXECUTE FUNCTION _postback.follow_click();
 
 CREATE TABLE postback.click_locations (
     click_id text COLLATE "C" CONSTRAINT click_locations_pkey PRIMARY KEY,

@@ -48,7 +48,7 @@ COMMENT ON TABLE postback.conversions IS 'The current truth about each transacti
 COMMENT ON COLUMN postback.conversions.click_id IS 'The click the network named.';
 COMMENT ON COLUMN postback.conversions.raw_status IS 'The network''s own word for the status.';
 COMMENT ON COLUMN postback.conversions.payout IS 'What the conversion pays now: 0 once rejected or reversed.';
-COMMENT ON COLUMN postback.conversions.converted_at IS 'When it happened by the network''s clock, else when its first message was received.';
+COMMENT ON COLUMN postback.conversions.converted_at IS 'When it happened: the earliest time of its messages, by the network''s clock, else by their receipt.';
 COMMENT ON COLUMN postback.conversions.is_test IS 'Made by a test message, whose key begins with test:, and outside every report and attribution.';
 COMMENT ON COLUMN postback.conversions.repeat IS '0; else its number among the repeats that the network''s duplicate policy made conversions of their own.';
 COMMENT ON COLUMN postback.conversions.ledger_seq IS 'Number of ledger rows of this conversion.';
@@ -104,6 +104,13 @@ CREATE TRIGGER move_status BEFORE UPDATE ON postback.conversions
         OR NEW.currency IS DISTINCT FROM OLD.currency OR NEW.conversion_id IS DISTINCT FROM OLD.conversion_id
         OR NEW.bucket IS DISTINCT FROM OLD.bucket)
     EXECUTE FUNCTION _postback.move_status();
+CREATE TRIGGER follow_conversion AFTER UPDATE ON postback.conversions
+    FOR EACH ROW WHEN (
+        NEW.status IS DISTINCT FROM OLD.status OR NEW.payout IS DISTINCT FROM OLD.payout OR NEW.subscriber_id IS DISTINCT FROM OLD.subscriber_id
+        OR NEW.network_id IS DISTINCT FROM OLD.network_id OR NEW.offer_id IS DISTINCT FROM OLD.offer_id
+        OR NEW.click_id IS DISTINCT FROM OLD.click_id OR NEW.clicked_at IS DISTINCT FROM OLD.clicked_at
+        OR NEW.converted_at IS DISTINCT FROM OLD.converted_at)
+    EXECUTE FUNCTION _postback.follow_conversion();
 CREATE TRIGGER keep_conversions BEFORE DELETE ON postback.conversions
     FOR EACH ROW EXECUTE FUNCTION _postback.refuse_change();
 CREATE TRIGGER keep_conversions_whole BEFORE TRUNCATE ON postback.conversions

@@ -12,7 +12,7 @@ CREATE TABLE postback.offers (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT offers_url_template_is_safe CHECK (_postback.check_url_template(url_template)),
     CONSTRAINT offers_click_window_is_positive CHECK (click_window > interval '0' AND click_window <= interval '10 years'),
-    CONSTRAINT offers_model_is_known CHECK (model IN ('first_click', 'last_click'))
+    CONSTRAINT offers_model_is_known CHECK (model IN ('first_click', 'last_click', 'linear', 'time_decay', 'position_based'))
 );
 COMMENT ON TABLE postback.offers IS 'What is promoted: where a tap leads and how long a click may earn credit.';
 COMMENT ON COLUMN postback.offers.url_template IS 'http(s) URL with {click_id} and optional macros in path, query or fragment, never in the host.';

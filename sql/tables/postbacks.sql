@@ -44,4 +44,4 @@ CREATE TABLE _postback.orphans (
 );
 CREATE INDEX orphans_click_idx ON _postback.orphans (click_id);
 CREATE INDEX orphans_key_idx ON _postback.orphans (network_id, dedupe_key);
-COMMENT ON TABLE _postback.orphans IS 'Unmatched postbacks that wait for their click, or for the conversion that they are about.';
+COMMENT ON TABLE _postback.orphans IS 'Postbacks that wait for their click, or for the conversion that they are about.';

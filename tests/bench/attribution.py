@@ -89,8 +89,8 @@ def run_duckdb():
 
 
 def compare(name, credits, expected):
-    """Touches must be equal and sums too. A campaign may differ by rounding: our credits have six decimals and our money is whole in
-    the smallest unit of its currency, so each touch may be off by one of these."""
+    """Touches must be equal and sums too. A campaign may differ by rounding: DuckDB's are floats, and our money is whole in the
+    smallest unit of its currency for each touch, which may be off by one of these."""
     if credits.keys() != expected.keys():
         raise SystemExit(f"{name}: other campaigns: {credits.keys() ^ expected.keys()}")
     differences = {key: [ours - theirs for ours, theirs in zip(credits[key], expected[key])] for key in credits}

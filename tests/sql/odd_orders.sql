@@ -77,4 +77,21 @@ SELECT throws_ok($$ INSERT INTO postback.clicks (campaign_id, click_id, clicked_
 SELECT throws_ok($$ UPDATE postback.offers SET click_window = '1000000 years' $$, '23514', NULL, 'no window is a million years');
 SELECT is(postback.add_offer('Next', 'https://network.example.com/?c={click_id}'), 3::bigint, 'the next offer goes on after the numbers that were chosen');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'and the ledger is whole');
+-- Messages that are recorded in another order than they were received in: the later one came by while the earlier one was kept safe elsewhere.
+SELECT pg_temp.tap('c-order', 1, '2026-03-10 12:00+00') \g /dev/null
+SELECT is(pg_temp.post('default', 'click_id=c-order&transaction_id=order&payout=10', '2026-03-11 13:00+00'), 'accepted', 'the repeat of a message is recorded first');
+SELECT is(pg_temp.post('default', 'click_id=c-order&transaction_id=order&payout=10', '2026-03-10 13:00+00'), 'duplicate', 'then the message itself');
+SELECT is((SELECT converted_at FROM postback.conversions WHERE transaction_id = 'order'), '2026-03-10 13:00+00', 'and the sale happened when it was first told');
+SELECT pg_temp.tap('c-late', 1, '2026-03-10 12:00+00') \g /dev/null
+SELECT is(pg_temp.post('default', 'click_id=c-late&transaction_id=late&payout=10&status=reversed', '2026-03-20 13:00+00'), 'outside_window', 'a reversal alone, later than the window');
+SELECT is(pg_temp.post('default', 'click_id=c-late&transaction_id=late&payout=10', '2026-03-10 13:00+00'), 'accepted', 'then its sale, which was in time');
+SELECT is((SELECT concat_ws(' ', status, payout, converted_at) FROM postback.conversions WHERE transaction_id = 'late'), 'reversed 0 2026-03-10 13:00:00+00', 'is reversed all the same');
+SELECT is((SELECT array_agg(verdict::text ORDER BY received_at) FROM postback.postbacks WHERE transaction_id = 'late'), '{accepted,updated}', 'and the reversal says what became of it');
+SELECT count(*) FROM postback.maintain('2026-03-21 13:00+00') \g /dev/null
+SELECT is(pg_temp.money('late'), 0::numeric, 'for good');
+SELECT pg_temp.tap('c-never', 1, '2026-03-10 12:00+00') \g /dev/null
+SELECT is(pg_temp.post('default', 'click_id=c-never&transaction_id=never&payout=10', '2026-03-20 13:00+00'), 'outside_window', 'a sale later than the window');
+SELECT count(*) FROM postback.maintain('2026-03-21 13:00+00') \g /dev/null
+SELECT is((SELECT verdict || ' ' || reason FROM postback.postbacks WHERE transaction_id = 'never'), 'outside_window converted 10 days 01:00:00 after the click', 'stays so, however often somebody looks');
+
 SELECT * FROM finish();

@@ -163,6 +163,8 @@ SELECT results_eq(
        WHERE network_id = (SELECT network_id FROM postback.networks WHERE slug = 'timely') $$,
     $$ VALUES (4::bigint, '00:02:00'::interval, '3 seconds'::interval) $$, 'of an even number the lower of the two in the middle');
 
+SELECT results_eq('SELECT * FROM postback.performance(since => NULL, until => NULL)', 'SELECT * FROM postback.performance()', 'a period without a beginning or an end is open there');
+SELECT throws_ok('SELECT postback.performance(''{day}'', time_zone => NULL)', '22004', NULL, 'days of no time zone');
 SELECT throws_ok(statement, '22023', NULL, statement)
 FROM unnest(ARRAY['SELECT postback.performance(''{planet}'')', 'SELECT postback.performance(''{campaign,NULL}'')', 'SELECT postback.performance(''{day}'', ''2026-03-10 20:00+00'', time_zone => ''Mars/Olympus'')']) AS statement;
 

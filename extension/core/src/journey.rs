@@ -2,7 +2,7 @@
 //!
 //! Not for: what a channel, a click or a conversion is; `sql/` decides that.
 
-use std::cmp::Reverse;
+use crate::credit::{WHOLE, apportion};
 
 /// How often people took the same way through channels.
 #[derive(Clone, Debug)]
@@ -25,31 +25,19 @@ impl Journey {
     }
 }
 
-/// The whole that [`shares`] divides: a share has twelve decimals.
-pub const WHOLE: u64 = 1_000_000_000_000;
-
 /// What the largest weight becomes: weights are integers from there on, so that nothing is lost.
 const LARGEST: f64 = 1e18;
 
-/// Divides [`WHOLE`] in proportion to weights, to the last unit: what rounding down leaves goes to the largest
-/// remainders, among equals to the first. A weight below 0 counts as 0; when all do, nobody gets anything.
-pub fn shares(weights: &[f64]) -> Vec<u64> {
+/// Divides [`WHOLE`] in proportion to weights, by largest remainder. A weight below 0 counts as 0; when all do, nobody gets
+/// anything.
+pub fn shares(weights: &[f64]) -> Vec<i64> {
     let largest = weights.iter().copied().fold(0.0, f64::max);
     if largest == 0.0 {
         return vec![0; weights.len()];
     }
-    let whole = u128::from(WHOLE);
     let weights: Vec<u128> =
         weights.iter().map(|weight| (weight.max(0.0) / largest * LARGEST).round() as u128).collect();
-    let sum: u128 = weights.iter().sum();
-    let mut shares: Vec<u64> = weights.iter().map(|weight| (whole * weight / sum) as u64).collect();
-    let mut places: Vec<usize> = (0..weights.len()).collect();
-    places.sort_by_key(|&place| Reverse(whole * weights[place] % sum));
-    let left = WHOLE - shares.iter().sum::<u64>();
-    for place in places.into_iter().take(left as usize) {
-        shares[place] += 1;
-    }
-    shares
+    apportion(WHOLE.unsigned_abs().into(), &weights).into_iter().map(|share| share as i64).collect()
 }
 
 #[cfg(test)]
@@ -82,7 +70,7 @@ mod tests {
             let sum: f64 = weights.iter().sum();
             prop_assume!(sum > 0.0);
             let shares = shares(&weights);
-            prop_assert_eq!(shares.iter().sum::<u64>(), WHOLE);
+            prop_assert_eq!(shares.iter().sum::<i64>(), WHOLE);
             for (share, weight) in shares.iter().zip(&weights) {
                 prop_assert!((*share as f64 - weight / sum * WHOLE as f64).abs() < 1.5);
             }

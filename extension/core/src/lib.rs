@@ -6,6 +6,7 @@
 pub mod body_template;
 pub mod click_id;
 pub mod clickbank;
+pub mod credit;
 pub mod delivery;
 pub mod destination;
 pub mod hash_template;

@@ -1,61 +1,47 @@
--- Which click gets the credit for a conversion. Reads clicks and conversions as they are now, so a late click or a
--- reclassified visitor needs no repair.
+-- Which click gets the credit for a conversion. Reads the paths of conversions (postback.path_log), never clicks.
+
+-- Plain SQL and every name with its schema, so that the planner inlines it: it works out only the columns that are asked for, and in parallel.
 CREATE FUNCTION postback.attribution(
     model text DEFAULT NULL,
     since timestamptz DEFAULT '-infinity',
     until timestamptz DEFAULT 'infinity',
     click_window interval DEFAULT NULL,
+    half_life interval DEFAULT '48 hours',
     scope text DEFAULT 'offer',
-    statuses postback.conversion_status[] DEFAULT '{pending,approved,rejected,reversed}')
+    statuses postback.conversion_status[] DEFAULT '{pending,approved,rejected,reversed}',
+    weights numeric[] DEFAULT '{0.4,0.2,0.4}')
 RETURNS TABLE (
     conversion_id text, network_id integer, transaction_id text, status postback.conversion_status, converted_at timestamptz, credited_by text,
     click_id text, clicked_at timestamptz, send_id bigint, campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint,
     subscriber_id bigint, credit numeric, revenue numeric, currency text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-BEGIN
-    IF attribution.model NOT IN ('first_click', 'last_click') THEN
-        RAISE EXCEPTION 'attribution model "%" is not known', attribution.model USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'One of first_click, last_click; NULL takes each offer''s own.';
-    ELSIF scope IS NULL OR scope NOT IN ('offer', 'network', 'any') THEN
-        RAISE EXCEPTION 'attribution scope "%" is not known', scope USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'One of offer (clicks of the same offer), network (of the same network), any.';
-    END IF;
-
-    RETURN QUERY
-    SELECT c.conversion_id, c.network_id, c.transaction_id, c.status, c.converted_at, r.model,
-           t.click_id, t.clicked_at, t.send_id, t.campaign_id, t.segment_id, t.variant_id, t.offer_id, t.subscriber_id,
-           1::numeric, c.payout::numeric, c.currency::text
-    FROM postback.conversion_log AS c
-    LEFT JOIN postback.offer_rules AS o ON o.offer_id = c.offer_id
-    CROSS JOIN LATERAL (SELECT coalesce(attribution.model, o.model, 'last_click') AS model,
-                               -- In seconds, as the receipt of a postback measures it: a day of 24 hours and a month of 30 days
-                               -- in every session's time zone.
-                               make_interval(secs => extract(epoch FROM coalesce(attribution.click_window, o.click_window, interval '7 days')))
-                                   AS click_window) AS r
-    CROSS JOIN LATERAL (
-        SELECT p.* FROM (
-            SELECT k.* FROM postback.click_log AS k
-            WHERE k.bucket = c.bucket AND k.subscriber_id = c.subscriber_id
-              AND k.clicked_at BETWEEN c.converted_at - r.click_window AND c.converted_at
-              AND k.visitor = 'human'
-              AND CASE attribution.scope
-                      WHEN 'offer' THEN k.offer_id = c.offer_id
-                      WHEN 'network' THEN k.offer_id IN (
-                          SELECT x.offer_id FROM postback.offer_rules AS x WHERE x.network_id IS NOT DISTINCT FROM o.network_id)
-                      ELSE true END
-            UNION
-            -- The click that the network named, also when nobody knows the subscriber.
-            SELECT k.* FROM postback.click_log AS k
-            WHERE k.click_id = c.click_id AND k.bucket = c.bucket AND k.clicked_at = c.clicked_at
-              AND k.clicked_at BETWEEN c.converted_at - r.click_window AND c.converted_at
-              AND k.visitor = 'human') AS p
-        ORDER BY CASE WHEN r.model = 'first_click' THEN p.clicked_at END, p.clicked_at DESC, p.click_id
-        LIMIT 1) AS t
-    WHERE c.converted_at >= since AND c.converted_at < until AND c.status = ANY (statuses);
-END
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT s.conversion_id, s.network_id, s.transaction_id, s.status, s.converted_at, s.credited_by,
+           s.click_ids[s.place], s.clicked_ats[s.place], s.send_ids[s.place], s.campaign_ids[s.place], s.segment_ids[s.place],
+           s.variant_ids[s.place], s.offer_ids[s.place], s.subscriber_id,
+           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000000000 THEN 1
+                ELSE pg_catalog.trim_scale(0.000000000001 OPERATOR(pg_catalog.*) s.credits[s.place]::pg_catalog.numeric) END,
+           CASE WHEN s.credits[s.place] OPERATOR(pg_catalog.=) 1000000000000 THEN s.payout
+                ELSE _postback.revenue(s.payout, s.currency, s.credits, s.place) END,
+           s.currency
+    FROM (
+        SELECT c.*, _postback.places(c.credits, 1) AS place
+        FROM (
+            SELECT p.*, coalesce(attribution.model, p.model) AS credited_by,
+                   _postback.credits(coalesce(attribution.model, p.model), attribution.half_life, attribution.weights::pg_catalog.float8[],
+                       p.clicked_ats, p.offer_ids, attribution.scope, p.offer_id,
+                       CASE WHEN attribution.scope OPERATOR(pg_catalog.=) 'network' THEN _postback.offers_of(p.offer_network_id) END,
+                       p.named, p.converted_at, coalesce(attribution.click_window, p.click_window)) AS credits
+            FROM postback.path_log AS p
+            WHERE _postback.check_attribution(attribution.model, attribution.scope, attribution.half_life, attribution.weights)
+              AND p.converted_at OPERATOR(pg_catalog.>=) since AND p.converted_at OPERATOR(pg_catalog.<) until
+              AND p.status OPERATOR(pg_catalog.=) ANY (statuses)) AS c) AS s
+    WHERE s.credits[s.place] OPERATOR(pg_catalog.>) 0
 $$;
-COMMENT ON FUNCTION postback.attribution(text, timestamptz, timestamptz, interval, text, postback.conversion_status[]) IS
+COMMENT ON FUNCTION postback.attribution(
+    text, timestamptz, timestamptz, interval, interval, text, postback.conversion_status[], numeric[]) IS
     'One row per credited touch of the conversions in [since, until). A touch is a human click of the same subscriber (scope offer, network or any), '
-    'before the conversion and within the click window (the offer''s, 7 days by default). Credits of a conversion sum to 1 and revenue to its payout; '
-    'a conversion without a qualifying click has no row.';
+    'before the conversion and within the click window (the offer''s, 7 days by default), or the click that the network named. model: first_click, '
+    'last_click, linear, time_decay (half as much for each half_life before the last touch), position_based (weights of the first, all between and the '
+    'last); NULL takes the offer''s. Credits of a conversion sum to 1 (twelve decimals) and revenue to its payout (in the currency''s minor unit, or the '
+    'payout''s last decimal where that is finer), both by largest remainder, what is left over to the earlier touch; of two clicks at one time the '
+    'smaller id is the earlier. A conversion without a qualifying click has no row.';

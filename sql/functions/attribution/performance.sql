@@ -28,10 +28,14 @@ DECLARE
     raw_grain CONSTANT interval := CASE WHEN grain IS NULL THEN interval '1 day' ELSE interval '15 minutes' END;
     oldest_spoiled CONSTANT timestamptz := (SELECT min(s.hour) FROM _postback.spoiled_hours() AS s WHERE s.kind = 'clicks');
 BEGIN
+    since := coalesce(since, '-infinity');
+    until := coalesce(until, 'infinity');
     SELECT d INTO unknown FROM unnest(performance.by) AS d WHERE d IS NULL OR NOT d = ANY (dimensions) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'dimension "%" is not known', unknown USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Any of ' || array_to_string(dimensions, ', ') || '.';
+    ELSIF time_zone IS NULL THEN
+        RAISE EXCEPTION 'a report needs a time zone' USING ERRCODE = 'null_value_not_allowed', HINT = 'Such as UTC or America/New_York.';
     ELSIF NOT since < until THEN
         RETURN;
     END IF;

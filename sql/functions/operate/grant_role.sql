@@ -6,7 +6,9 @@ DECLARE
     granted text;
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
         'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
-    reports CONSTANT text[] := ARRAY['attribution', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
+    -- What reports call as whoever asks for them.
+    arithmetic CONSTANT text[] := ARRAY['credits', 'qualifying', 'revenue', 'places', 'offers_of', 'check_attribution', 'conversion_paths'];
+    reports CONSTANT text[] := ARRAY['attribution', 'compare_models', 'explain_credit', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
         'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN
@@ -23,6 +25,13 @@ BEGIN
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted, role);
     END LOOP;
     IF kind IN ('analyst', 'admin') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA _postback TO %I', role);
+        FOR granted IN
+            SELECT f.oid::regprocedure::text FROM pg_proc AS f
+            WHERE f.pronamespace = '_postback'::regnamespace AND f.proname = ANY (arithmetic)
+        LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted, role);
+        END LOOP;
         FOR granted IN
             SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.relnamespace = 'postback'::regnamespace AND c.relkind = 'v'
         LOOP
@@ -33,12 +42,11 @@ BEGIN
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.
-        EXECUTE format('GRANT USAGE ON SCHEMA _postback TO %I', role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION _postback.check_url_template(text) TO %I', role);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
             'postback.networks, postback.link_aliases, postback.status_transitions TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
-            'postback.postbacks, postback.links, postback.destinations, postback.deliveries TO %I', role);
+            'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries TO %I', role);
         -- Not what the sending keeps there, nor enabled: that is enable_destination()'s.
         EXECUTE format('GRANT UPDATE (name, offer_id, network_id, statuses, events, method, url_template, body_template, content_type, signing, '
             'max_concurrency, max_rate, timeout, retry_after_failures, disable_after) ON postback.destinations TO %I', role);

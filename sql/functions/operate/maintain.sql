@@ -17,6 +17,9 @@ BEGIN
     task := 'orphans_matched';
     done := _postback.match_orphans(now);
     RETURN NEXT;
+    task := 'paths_settled';
+    done := _postback.settle_touches(now);
+    RETURN NEXT;
     task := 'hours_recounted';
     done := _postback.refresh_rollups(now);
     RETURN NEXT;
@@ -24,6 +27,7 @@ END
 $$;
 COMMENT ON FUNCTION postback.maintain(timestamptz) IS
     'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click, '
+    'widens the paths of conversions to 90 days. '
     'brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled). '
     'The proxy calls it each minute; pg_cron may instead.';
 

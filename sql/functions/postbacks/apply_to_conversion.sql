@@ -17,6 +17,7 @@ DECLARE
     amount numeric;
     adds CONSTANT boolean := adds_payout AND m.payout IS NOT NULL AND m.status IN ('pending', 'approved');
     happened_at timestamptz := coalesce(m.event_at, m.received_at);
+    converted_at timestamptz;
     folded record;
     new_status postback.conversion_status;
     new_payout numeric;
@@ -25,7 +26,7 @@ DECLARE
     verdict postback.verdict;
     hash bytea;
 BEGIN
-    SELECT v.click_id, v.currency, v.status, v.payout, v.ledger_seq, v.ledger_hash, o.network_id AS owner INTO STRICT c
+    SELECT v.click_id, v.clicked_at, v.converted_at, v.currency, v.status, v.payout, v.ledger_seq, v.ledger_hash, o.network_id AS owner INTO STRICT c
     FROM postback.conversions AS v LEFT JOIN postback.offers AS o ON o.offer_id = v.offer_id
     WHERE v.conversion_id = conversion_id AND v.bucket = bucket FOR UPDATE OF v;
 
@@ -35,6 +36,12 @@ BEGIN
         RETURN ROW('conflict', 'the same transaction was first reported for another click', conversion_id, bucket)::_postback.outcome;
     ELSIF m.currency <> c.currency THEN
         RETURN ROW('conflict', format('the same transaction was first reported in %s', c.currency), conversion_id, bucket)::_postback.outcome;
+    END IF;
+
+    -- It happened when its earliest message says, whichever came first. As in begin_conversions(), not before its click.
+    converted_at := greatest(c.clicked_at, CASE WHEN happened_at < c.clicked_at - interval '5 minutes' THEN m.received_at ELSE happened_at END);
+    IF converted_at < c.converted_at THEN
+        UPDATE postback.conversions AS v SET converted_at = converted_at WHERE v.conversion_id = conversion_id AND v.bucket = bucket;
     END IF;
 
     amount := CASE WHEN adds THEN c.payout + m.payout ELSE coalesce(m.payout, _postback.last_amount(conversion_id, bucket)) END;

@@ -8,6 +8,7 @@ RETURNS _postback.outcome[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_te
 #variable_conflict use_column
 DECLARE
     outcomes _postback.outcome[];
+    captured bigint;
 BEGIN
     WITH credited AS MATERIALIZED (
         SELECT m.*, c.click_id AS known_click_id, c.bucket, c.clicked_at, c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id, c.subscriber_id,
@@ -43,8 +44,10 @@ BEGIN
             ELSE nullif(concat_ws('; ', c.note, CASE WHEN c.lies_before THEN 'the time lies before the click: is the network''s time_zone right?' END), '')
             END) AS v (verdict, reason)
     ), waiting AS (
+        -- For their click; those that come too late for it, for an earlier message of their conversion that is still under way.
         INSERT INTO _postback.orphans (postback_id, received_at, click_id, network_id, dedupe_key)
-        SELECT j.postback_id, j.received_at, j.click_id, j.network_id, j.dedupe_key FROM judged AS j WHERE j.verdict = 'unmatched'
+        SELECT j.postback_id, j.received_at, CASE WHEN j.verdict = 'unmatched' THEN j.click_id END, j.network_id, j.dedupe_key
+        FROM judged AS j WHERE j.verdict IN ('unmatched', 'outside_window')
         ON CONFLICT ON CONSTRAINT orphans_pkey DO NOTHING
     ), taken AS (
         INSERT INTO postback.conversion_keys (network_id, dedupe_key, conversion_id, bucket)
@@ -70,9 +73,12 @@ BEGIN
             b.happened_at, b.received_at, b.source_ip, begin_conversions.repeat, 1, b.hash
         FROM begun AS b
     )
-    SELECT array_agg(CASE WHEN j.verdict <> 'accepted' OR t.conversion_id IS NOT NULL
+    SELECT (SELECT _postback.capture_touches(array_agg(ROW(b.conversion_id, b.bucket, b.network_id, b.offer_id, b.subscriber_id, b.known_click_id,
+                b.clicked_at, b.status, b.pays, b.money, b.happened_at)::_postback.conversion ORDER BY b.conversion_id))
+            FROM begun AS b WHERE NOT starts_with(b.dedupe_key, 'test:')),
+           array_agg(CASE WHEN j.verdict <> 'accepted' OR t.conversion_id IS NOT NULL
                           THEN ROW(j.verdict, j.reason, t.conversion_id, t.bucket)::_postback.outcome END ORDER BY j.ordinality)
-    INTO outcomes FROM judged AS j LEFT JOIN taken AS t ON t.conversion_id = j.conversion_id;
+    INTO captured, outcomes FROM judged AS j LEFT JOIN taken AS t ON t.conversion_id = j.conversion_id;
     RETURN outcomes;
 END
 $$;

@@ -52,7 +52,7 @@ BEGIN
             WHERE e.conversion_id = c.conversion_id AND e.bucket = c.bucket AND e.postback_id = p.postback_id)
         UNION ALL
         -- Messages that still wait.
-        SELECT p.received_at, 3, NULL, NULL, concat_ws('; ', 'the network sent a message that waits: unmatched', p.reason),
+        SELECT p.received_at, 3, NULL, NULL, concat_ws('; ', 'the network sent a message that waits: ' || p.verdict, p.reason),
                NULL, NULL, NULL, p.postback_id, 'postback'
         FROM _postback.orphans AS w
         JOIN postback.postbacks AS p ON p.postback_id = w.postback_id AND p.received_at = w.received_at

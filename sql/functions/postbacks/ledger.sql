@@ -81,6 +81,10 @@ BEGIN
     NEW.ledger_seq := 1;
     NEW.ledger_hash := _postback.append_event(NEW.conversion_id, NEW.bucket, 1, ''::bytea, clock_timestamp(), NEW.converted_at, false,
         'insert', NEW.status, coalesce(amount, 0), true, NEW.status, NEW.payout, NEW.currency, NULL);
+    IF NOT starts_with(NEW.dedupe_key, 'test:') THEN
+        PERFORM _postback.capture_touches(ARRAY[ROW(NEW.conversion_id, NEW.bucket, NEW.network_id, NEW.offer_id, NEW.subscriber_id, NEW.click_id,
+            NEW.clicked_at, NEW.status, NEW.payout, NEW.currency, NEW.converted_at)::_postback.conversion]);
+    END IF;
     RETURN NEW;
 END
 $$;

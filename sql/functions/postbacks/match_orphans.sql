@@ -94,11 +94,15 @@ BEGIN
 END
 $$;
 
--- A click by INSERT, COPY or /click. The hot path's rows, whose ids were minted a moment ago, pass by the trigger's WHEN.
+-- A click by INSERT, COPY or /click, or one that comes late. The hot path's rows, whose ids were minted a moment ago, pass by the
+-- trigger's WHEN.
 CREATE FUNCTION _postback.match_click()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM _postback.match_orphans_of(ARRAY[NEW.click_id], NEW.clicked_at);
+    IF NEW.visitor = 'human' AND NEW.clicked_at < clock_timestamp() - interval '1 minute' THEN
+        PERFORM _postback.repair_touches_of(NEW.bucket, NEW.subscriber_id, NEW.click_id, NEW.clicked_at);
+    END IF;
     RETURN NULL;
 END
 $$;
