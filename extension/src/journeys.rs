@@ -4,7 +4,7 @@ use pgrx::iter::TableIterator;
 use pgrx::prelude::*;
 use postback_core::journey::{self, Journey};
 use postback_core::shapley::Worth;
-use postback_core::{markov, money, shapley};
+use postback_core::{credit, markov, shapley};
 
 /// A channel, the conversions that touched it, its weight and its share.
 type Row = (Option<i64>, i64, f64, i64);
@@ -48,7 +48,7 @@ fn shapley_shares(
 
 #[pg_extern(sql = false)]
 fn minor_units(currency: &str) -> i32 {
-    money::currency(currency).map_or(0, |currency| currency.minor_units().into())
+    i32::try_from(credit::minor_units(currency)).unwrap_or_default()
 }
 
 /// Lets a query be cancelled.
@@ -90,7 +90,7 @@ fn rows(names: Vec<Option<i64>>, journeys: &[Journey], weights: Vec<f64>) -> Vec
             conversions[channel] += journey.converted.cast_signed();
         }
     }
-    let shares = journey::shares(&weights).into_iter().map(u64::cast_signed);
+    let shares = journey::shares(&weights);
     names
         .into_iter()
         .zip(conversions)

@@ -10,7 +10,7 @@ import duckdb
 
 QUERIES = {
     "last_click": """
-        SELECT k.campaign_id, c.currency, count(*), sum(c.payout)
+        SELECT k.campaign_id, c.currency, count(*), count(*), sum(c.payout)
         FROM conversions AS c
         ASOF JOIN (SELECT * FROM clicks WHERE visitor = 'human') AS k
             ON k.subscriber_id = c.subscriber_id AND k.offer_id = c.offer_id AND c.converted_at >= k.clicked_at
@@ -18,7 +18,7 @@ QUERIES = {
         WHERE k.clicked_at >= c.converted_at - o.click_window
         GROUP BY ALL""",
     "linear": """
-        SELECT campaign_id, currency, sum(1 / touches), sum(payout / touches)
+        SELECT campaign_id, currency, count(*), sum(1 / touches), sum(payout / touches)
         FROM (
             SELECT k.campaign_id, c.currency, c.payout, count(*) OVER (PARTITION BY c.conversion_id) AS touches
             FROM conversions AS c
@@ -48,7 +48,7 @@ def measure(database, query, runs):
         started = time.perf_counter()
         rows = database.execute(query).fetchall()
         times.append((time.perf_counter() - started) * 1000)
-    return {"ms": statistics.median(times[1:]), "rows": [[row[0], row[1], str(row[2]), str(row[3])] for row in rows]}
+    return {"ms": statistics.median(times[1:]), "rows": [list(map(str, row)) for row in rows]}
 
 
 def main():

@@ -6,7 +6,10 @@ SET timezone = 'UTC';
 CREATE FUNCTION bench_chance(number bigint, salt bigint) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (hashint8extended(number, salt) & 9007199254740991) / 9007199254740992.0::double precision $$;
 
-SELECT count(m) FROM generate_series(0, 29) AS g (day), postback.maintain('2026-03-01'::timestamptz + day * interval '1 day') AS m;
+SELECT _postback.ensure_days('clicks', 'clicked_at', day), _postback.ensure_days('postbacks', 'received_at', day)
+FROM generate_series('2026-03-01'::timestamptz, '2026-03-30', '1 day') AS g (day);
+-- The rollups are to begin with the month, not with today.
+UPDATE _postback.rollup_state SET counted_until = '-infinity';
 
 SELECT count(postback.add_network(name, currency => currency))
 FROM (VALUES ('History USD', 'USD'), ('History EUR', 'EUR'), ('History JPY', 'JPY')) AS n (name, currency);

@@ -98,6 +98,22 @@ SELECT results_eq(
     $$ SELECT sum(share), sum(revenue), round(sum(value)::numeric, 9) FROM postback.shapley_attribution('campaign', '2026-04-11', '2026-04-12', worth => 'rate') $$,
     $$ VALUES (1.000000000000, 100::numeric, round(10 / 30.0, 9)) $$, 'drawn values add up to the rate of all, shares to 1, revenue to the payouts');
 
+-- Two thousand million orders, and a circle that is walked ten million times: either takes longer than anybody waits.
+CREATE FUNCTION pg_temp.is_cancelled(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE query;
+    RETURN false;
+EXCEPTION WHEN query_canceled THEN
+    RETURN true;
+END
+$$;
+SET statement_timeout = '2s';
+SELECT ok(pg_temp.is_cancelled($$ SELECT * FROM _postback.shapley_shares(array(SELECT generate_series(1, 30)), array_fill(1, '{30}'),
+    array_fill(1::bigint, '{30}'), array_fill(1::bigint, '{30}'), 'rate', 2147483647, 0) $$), 'the drawing of orders can be cancelled');
+SELECT ok(pg_temp.is_cancelled($$ SELECT * FROM _postback.markov_shares(array(SELECT n % 2 FROM generate_series(0, 10000000) AS n), '{10000001}',
+    '{1}', '{1}', 1) $$), 'and the walking of a chain');
+RESET statement_timeout;
+
 SELECT throws_ok(call, '22023', message, message) FROM (VALUES
     ($$ SELECT * FROM postback.markov_attribution('segment') $$, 'channel "segment" is not known'),
     ($$ SELECT * FROM postback.shapley_attribution(NULL) $$, 'channel "<NULL>" is not known'),

@@ -128,7 +128,7 @@ pub fn revenue(payout: &str, currency: &str, credits: &[i64], place: usize) -> O
 }
 
 /// Two decimals for a code that ISO 4217 does not have.
-fn minor_units(currency: &str) -> usize {
+pub fn minor_units(currency: &str) -> usize {
     money::currency(currency).map_or(2, |currency| currency.minor_units().into())
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Not for: what a channel, a click or a conversion is; `sql/` decides that.
 
+use crate::credit::{WHOLE, apportion};
+
 /// How often people took the same way through channels.
 #[derive(Clone, Debug)]
 pub struct Journey {
@@ -23,31 +25,19 @@ impl Journey {
     }
 }
 
-/// The whole that [`shares`] divides: a share has twelve decimals.
-pub const WHOLE: u64 = 1_000_000_000_000;
+/// What the largest weight becomes: weights are integers from there on, so that nothing is lost.
+const LARGEST: f64 = 1e18;
 
-/// Divides [`WHOLE`] in proportion to weights, to the last unit: what rounding down leaves goes to the largest
-/// remainders, among equals to the first. A weight below 0 counts as 0; when all do, nobody gets anything.
-pub fn shares(weights: &[f64]) -> Vec<u64> {
-    let sum: f64 = weights.iter().map(|weight| weight.max(0.0)).sum();
-    if sum <= 0.0 {
+/// Divides [`WHOLE`] in proportion to weights, by largest remainder. A weight below 0 counts as 0; when all do, nobody gets
+/// anything.
+pub fn shares(weights: &[f64]) -> Vec<i64> {
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    if largest == 0.0 {
         return vec![0; weights.len()];
     }
-    let exact: Vec<f64> = weights.iter().map(|weight| weight.max(0.0) / sum * WHOLE as f64).collect();
-    let mut shares: Vec<u64> = exact.iter().map(|share| *share as u64).collect();
-    let mut by_remainder: Vec<usize> = (0..shares.len()).collect();
-    by_remainder.sort_by(|&a, &b| exact[b].fract().total_cmp(&exact[a].fract()));
-    // Rounding of the quotients themselves may hand out a unit too many, but never as many as there are weights.
-    let given: u64 = shares.iter().sum();
-    for &place in by_remainder.iter().take(WHOLE.saturating_sub(given) as usize) {
-        shares[place] += 1;
-    }
-    for &place in
-        by_remainder.iter().rev().filter(|&&place| exact[place] >= 1.0).take(given.saturating_sub(WHOLE) as usize)
-    {
-        shares[place] -= 1;
-    }
-    shares
+    let weights: Vec<u128> =
+        weights.iter().map(|weight| (weight.max(0.0) / largest * LARGEST).round() as u128).collect();
+    apportion(WHOLE.unsigned_abs().into(), &weights).into_iter().map(|share| share as i64).collect()
 }
 
 #[cfg(test)]
@@ -80,7 +70,7 @@ mod tests {
             let sum: f64 = weights.iter().sum();
             prop_assume!(sum > 0.0);
             let shares = shares(&weights);
-            prop_assert_eq!(shares.iter().sum::<u64>(), WHOLE);
+            prop_assert_eq!(shares.iter().sum::<i64>(), WHOLE);
             for (share, weight) in shares.iter().zip(&weights) {
                 prop_assert!((*share as f64 - weight / sum * WHOLE as f64).abs() < 1.5);
             }

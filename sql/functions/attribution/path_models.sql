@@ -114,7 +114,7 @@ $$;
 CREATE FUNCTION _postback.journeys(
     channel text, since timestamptz, until timestamptz, click_window interval, scope text, statuses postback.conversion_status[], with_lost boolean)
 RETURNS TABLE (channels bigint[], currency text, revenue numeric, converted bigint, lost bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -125,14 +125,15 @@ BEGIN
     GROUP BY c.channels, p.currency;
 
     RETURN QUERY
-    -- A person is a subscriber; where nobody knows the subscriber, every click is its own. (No click id has a space in it.)
+    -- A person is a subscriber; where nobody knows the subscriber, every click is its own.
     WITH buyers AS (
-        SELECT DISTINCT c.bucket, coalesce(c.subscriber_id || ' ', c.click_id) AS person,
+        SELECT DISTINCT c.bucket, coalesce(c.subscriber_id, 0) AS subscriber, CASE WHEN c.subscriber_id IS NULL THEN c.click_id ELSE '' END AS stranger,
                CASE scope WHEN 'offer' THEN coalesce(c.offer_id, -1) WHEN 'network' THEN coalesce(o.network_id, -1) ELSE 0 END AS realm
         FROM postback.conversion_log AS c LEFT JOIN postback.offer_rules AS o ON o.offer_id = c.offer_id
         WHERE c.converted_at >= since AND c.converted_at < until AND c.status = ANY (statuses)
     ), clicks AS (
-        SELECT k.bucket, coalesce(k.subscriber_id || ' ', k.click_id) AS person, k.click_id, k.clicked_at,
+        SELECT k.bucket, coalesce(k.subscriber_id, 0) AS subscriber, CASE WHEN k.subscriber_id IS NULL THEN k.click_id ELSE '' END AS stranger,
+               k.click_id, k.clicked_at,
                CASE scope WHEN 'offer' THEN coalesce(k.offer_id, -1) WHEN 'network' THEN coalesce(o.network_id, -1) ELSE 0 END AS realm,
                CASE journeys.channel WHEN 'campaign' THEN k.campaign_id WHEN 'variant' THEN k.variant_id WHEN 'offer' THEN k.offer_id ELSE k.send_id END
                    AS channel,
@@ -142,12 +143,13 @@ BEGIN
     ), lost AS (
         SELECT array_agg(k.channel ORDER BY k.clicked_at, k.click_id) AS channels
         FROM (
-            SELECT k.*, max(k.clicked_at) OVER (PARTITION BY k.bucket, k.person, k.realm) AS last_clicked_at
+            SELECT k.*, max(k.clicked_at) OVER (PARTITION BY k.bucket, k.subscriber, k.stranger, k.realm) AS last_clicked_at
             FROM clicks AS k
-            WHERE NOT EXISTS (SELECT FROM buyers AS b WHERE b.bucket = k.bucket AND b.person = k.person AND b.realm = k.realm)
+            WHERE NOT EXISTS (SELECT FROM buyers AS b WHERE b.bucket = k.bucket AND b.subscriber = k.subscriber AND b.stranger = k.stranger
+                AND b.realm = k.realm)
         ) AS k
         WHERE k.clicked_at >= k.last_clicked_at - k.click_window
-        GROUP BY k.bucket, k.person, k.realm
+        GROUP BY k.bucket, k.subscriber, k.stranger, k.realm
     )
     SELECT l.channels, NULL::text, NULL::numeric, 0::bigint, count(*) FROM lost AS l GROUP BY l.channels;
 END
