@@ -36,7 +36,7 @@ fn ten_million_conversions_are_divided_without_rest() {
         assert_eq!(parts, units, "{payout} {currency} {shares:?}");
         touches += times.len() as u64;
     }
-    println!("{CONVERSIONS} conversions, {touches} touches: every sum exact");
+    eprintln!("{CONVERSIONS} conversions, {touches} touches: every sum exact");
 }
 
 fn decimal(units: u64, scale: u32) -> String {
