@@ -66,12 +66,12 @@ RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     conversion_ids text[];
 BEGIN
+    -- A subscriber has few conversions, so it is not asked whether they are too late for the click.
     -- Another subscriber's conversion that names the click is not looked for: nothing but a direct INSERT makes one.
     IF subscriber_id IS NOT NULL THEN
         conversion_ids := array(
             SELECT c.conversion_id FROM postback.conversions AS c
-            WHERE c.bucket = bucket AND c.subscriber_id = subscriber_id
-              AND c.converted_at >= clicked_at AND c.converted_at <= clicked_at + _postback.path_reach());
+            WHERE c.bucket = bucket AND c.subscriber_id = subscriber_id AND c.converted_at >= clicked_at);
     ELSE
         conversion_ids := array(
             SELECT c.conversion_id FROM postback.conversions AS c
