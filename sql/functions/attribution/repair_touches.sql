@@ -119,12 +119,13 @@ BEGIN
             ORDER BY t.settles_at LIMIT 100000 FOR UPDATE SKIP LOCKED) AS l;
         changed := _postback.refresh_touches(locked.conversion_ids, locked.buckets);
         UPDATE _postback.settling AS w
-        SET settled_until = coalesce((
+        -- Never past the present, whatever the caller calls now.
+        SET settled_until = greatest(s.settled_until, least(clock_timestamp(), coalesce((
                 SELECT min(t.settles_at) - interval '1 microsecond' FROM postback.touches AS t
                 WHERE t.settles_at > s.settled_until AND t.settles_at <= s.next_until
                   AND NOT EXISTS (SELECT FROM unnest(locked.conversion_ids) AS l (conversion_id) WHERE l.conversion_id = t.conversion_id)),
-                s.next_until),
-            next_until = greatest(s.next_until, now - interval '5 minutes'),
+                s.next_until))),
+            next_until = now - interval '5 minutes',
             next_xid = pg_snapshot_xmax(pg_current_snapshot());
     END IF;
     RETURN changed;
