@@ -113,18 +113,26 @@ pub fn apportion(total: u128, weights: &[u128]) -> Vec<u128> {
 }
 
 /// The part of a payout that belongs to the touch at a place (from 0), given the credits of all; `None` when the amount is no plain
-/// decimal number or there is no such touch. The unit is the minor one of the currency, or the last decimal of the payout where that
-/// is finer; so the parts sum to the payout, whatever it is.
+/// decimal number or there is no such touch.
 pub fn revenue(payout: &str, currency: &str, credits: &[i64], place: usize) -> Option<String> {
+    let (parts, scale) = units(payout, currency, credits)?;
+    let part = *parts.get(place)?;
+    let one = 10_u128.checked_pow(scale)?;
+    let width = usize::try_from(scale).ok()?;
+    Some(if scale == 0 { part.to_string() } else { format!("{}.{:0width$}", part / one, part % one) })
+}
+
+/// The parts of a payout that the touches have earned with these credits, as integers of that many decimals. The unit is the minor one
+/// of the currency, or the last decimal of the payout where that is finer; so the parts sum to the payout, whatever it is.
+pub fn units(payout: &str, currency: &str, credits: &[i64]) -> Option<(Vec<u128>, u32)> {
     let (whole, fraction) = payout.split_once('.').unwrap_or((payout, ""));
     let fraction = fraction.trim_end_matches('0');
-    let scale = fraction.len().max(minor_units(currency));
-    let one = 10_u128.checked_pow(u32::try_from(scale).ok()?)?;
-    let below_one = if fraction.is_empty() { 0 } else { format!("{fraction:0<scale$}").parse().ok()? };
-    let units = whole.parse::<u128>().ok()?.checked_mul(one)?.checked_add(below_one)?;
+    let width = fraction.len().max(minor_units(currency));
+    let scale = u32::try_from(width).ok()?;
+    let below_one = if fraction.is_empty() { 0 } else { format!("{fraction:0<width$}").parse().ok()? };
+    let total = whole.parse::<u128>().ok()?.checked_mul(10_u128.checked_pow(scale)?)?.checked_add(below_one)?;
     let weights: Vec<u128> = credits.iter().map(|credit| credit.unsigned_abs().into()).collect();
-    let part = *apportion(units, &weights).get(place)?;
-    Some(if scale == 0 { part.to_string() } else { format!("{}.{:0scale$}", part / one, part % one) })
+    Some((apportion(total, &weights), scale))
 }
 
 /// Two decimals for a code that ISO 4217 does not have.

@@ -1,19 +1,30 @@
 //! Ten million random conversions: in every model the credits sum to one and the revenue to the payout, to the last unit.
 
-use postback_core::credit::{Model, Settings, WHOLE, credits, revenue};
+use postback_core::credit::{Model, Settings, WHOLE, credits, units};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use std::thread;
 
 const MODELS: [Model; 5] = [Model::FirstClick, Model::LastClick, Model::Linear, Model::TimeDecay, Model::PositionBased];
 const CONVERSIONS: usize = 10_000_000;
+const THREADS: usize = 4;
 /// Currencies with the decimals of their minor unit.
 const CURRENCIES: [(&str, u32); 3] = [("USD", 2), ("JPY", 0), ("KWD", 3)];
 
 #[test]
 fn ten_million_conversions_are_divided_without_rest() {
-    let mut random = SmallRng::seed_from_u64(20260301);
-    let mut touches = 0_u64;
-    for number in 0..CONVERSIONS {
+    let touches: usize = thread::scope(|scope| {
+        let parts: Vec<_> = (0..THREADS).map(|seed| scope.spawn(move || divide(seed as u64))).collect();
+        parts.into_iter().map(|part| part.join().expect("every sum is exact")).sum()
+    });
+    eprintln!("{CONVERSIONS} conversions, {touches} touches: every sum exact");
+}
+
+/// Divides its part of the conversions; returns how many touches they had.
+fn divide(seed: u64) -> usize {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let mut touches = 0;
+    for number in 0..CONVERSIONS / THREADS {
         let mut times: Vec<i64> =
             (0..random.random_range(1..=8)).map(|_| random.random_range(0..7_776_000_000_000)).collect();
         times.sort_unstable();
@@ -27,22 +38,17 @@ fn ten_million_conversions_are_divided_without_rest() {
         assert_eq!(shares.iter().sum::<i64>(), WHOLE, "{times:?} {settings:?}");
 
         let (currency, minor) = CURRENCIES[number % CURRENCIES.len()];
-        let units: u64 = random.random_range(0..10_000_000);
-        let payout = decimal(units, minor);
-        let parts: u64 = (0..times.len())
-            .map(|place| revenue(&payout, currency, &shares, place).expect("the payout is an amount"))
-            .map(|part| part.replace('.', "").parse::<u64>().expect("a part is an amount"))
-            .sum();
-        assert_eq!(parts, units, "{payout} {currency} {shares:?}");
-        touches += times.len() as u64;
+        let payout: u128 = random.random_range(0..10_000_000);
+        let (parts, scale) = units(&decimal(payout, minor), currency, &shares).expect("the payout is an amount");
+        assert_eq!((parts.len(), scale), (times.len(), minor));
+        assert_eq!(parts.iter().sum::<u128>(), payout, "{payout} {currency} {shares:?}");
+        touches += times.len();
     }
-    println!("{CONVERSIONS} conversions, {touches} touches: every sum exact");
+    touches
 }
 
-fn decimal(units: u64, scale: u32) -> String {
-    if scale == 0 {
-        return units.to_string();
-    }
-    let one = 10_u64.pow(scale);
-    format!("{}.{:0width$}", units / one, units % one, width = scale as usize)
+fn decimal(units: u128, scale: u32) -> String {
+    let one = 10_u128.pow(scale);
+    let width = scale as usize;
+    if scale == 0 { units.to_string() } else { format!("{}.{:0width$}", units / one, units % one) }
 }

@@ -66,12 +66,12 @@ RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     conversion_ids text[];
 BEGIN
+    -- A subscriber has few conversions, so it is not asked whether they are too late for the click.
     -- Another subscriber's conversion that names the click is not looked for: nothing but a direct INSERT makes one.
     IF subscriber_id IS NOT NULL THEN
         conversion_ids := array(
             SELECT c.conversion_id FROM postback.conversions AS c
-            WHERE c.bucket = bucket AND c.subscriber_id = subscriber_id
-              AND c.converted_at >= clicked_at AND c.converted_at <= clicked_at + _postback.path_reach());
+            WHERE c.bucket = bucket AND c.subscriber_id = subscriber_id AND c.converted_at >= clicked_at);
     ELSE
         conversion_ids := array(
             SELECT c.conversion_id FROM postback.conversions AS c
@@ -119,12 +119,13 @@ BEGIN
             ORDER BY t.settles_at LIMIT 100000 FOR UPDATE SKIP LOCKED) AS l;
         changed := _postback.refresh_touches(locked.conversion_ids, locked.buckets);
         UPDATE _postback.settling AS w
-        SET settled_until = coalesce((
+        -- Never past the present, whatever the caller calls now.
+        SET settled_until = greatest(s.settled_until, least(clock_timestamp(), coalesce((
                 SELECT min(t.settles_at) - interval '1 microsecond' FROM postback.touches AS t
                 WHERE t.settles_at > s.settled_until AND t.settles_at <= s.next_until
                   AND NOT EXISTS (SELECT FROM unnest(locked.conversion_ids) AS l (conversion_id) WHERE l.conversion_id = t.conversion_id)),
-                s.next_until),
-            next_until = greatest(s.next_until, now - interval '5 minutes'),
+                s.next_until))),
+            next_until = now - interval '5 minutes',
             next_xid = pg_snapshot_xmax(pg_current_snapshot());
     END IF;
     RETURN changed;

@@ -99,7 +99,10 @@ $$;
 CREATE FUNCTION _postback.match_click()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM _postback.match_orphans_of(ARRAY[NEW.click_id], NEW.clicked_at);
+    -- For one of our own links record_clicks() looks, where it can be late.
+    IF NEW.link_id IS NULL OR postback.click_id_time(NEW.click_id) IS NULL THEN
+        PERFORM _postback.match_orphans_of(ARRAY[NEW.click_id], NEW.clicked_at);
+    END IF;
     IF NEW.visitor = 'human' AND NEW.clicked_at < clock_timestamp() - interval '1 minute' THEN
         PERFORM _postback.repair_touches_of(NEW.bucket, NEW.subscriber_id, NEW.click_id, NEW.clicked_at);
     END IF;
