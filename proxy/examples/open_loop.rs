@@ -20,7 +20,8 @@ async fn main() -> Outcome<()> {
     let [address, codes, rate, seconds, connections] = &arguments[..] else {
         return Err("usage: open_loop ADDRESS FILE_OF_CODES RATE SECONDS CONNECTIONS".into());
     };
-    let codes: &'static [String] = std::fs::read_to_string(codes)?.lines().map(str::to_owned).collect::<Vec<_>>().leak();
+    let codes: &'static [String] =
+        std::fs::read_to_string(codes)?.lines().map(str::to_owned).collect::<Vec<_>>().leak();
     let (rate, seconds): (f64, u64) = (rate.parse()?, seconds.parse()?);
     let connections: u32 = connections.parse()?;
     let interval = Duration::from_secs_f64(f64::from(connections) / rate);
@@ -39,11 +40,15 @@ async fn main() -> Outcome<()> {
         refused += others;
     }
     latencies.sort_unstable();
-    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).map_or(0.0, |us| f64::from(*us) / 1000.0);
+    let at =
+        |share: f64| latencies.get((latencies.len() as f64 * share) as usize).map_or(0.0, |us| f64::from(*us) / 1000.0);
     let answers = latencies.len();
     let line = format!(
         "{{\"rate\": {:.1}, \"answers\": {answers}, \"bad_answers\": {refused}, \"p50_ms\": {:.3}, \"p99_ms\": {:.3}, \"p999_ms\": {:.3}}}\n",
-        answers as f64 / seconds as f64, at(0.5), at(0.99), at(0.999)
+        answers as f64 / seconds as f64,
+        at(0.5),
+        at(0.99),
+        at(0.999)
     );
     tokio::io::stdout().write_all(line.as_bytes()).await?;
     Ok(())
