@@ -26,8 +26,8 @@ CREATE DOMAIN postback.currency AS text COLLATE "C"
 COMMENT ON DOMAIN postback.currency IS 'An ISO 4217 code in upper case, such as USD.';
 
 CREATE DOMAIN postback.money AS numeric
-    CONSTRAINT money_is_finite CHECK (VALUE >= 0 AND VALUE < 1e15);
-COMMENT ON DOMAIN postback.money IS 'An amount that is never negative, never NaN and never infinite; its currency stands beside it.';
+    CONSTRAINT money_is_finite CHECK (VALUE >= 0 AND VALUE < 1e15 AND min_scale(VALUE) <= 15);
+COMMENT ON DOMAIN postback.money IS 'An amount that is never negative, never NaN and never infinite, with at most 15 decimals; its currency stands beside it.';
 
 -- A click as the matching code hands it around.
 CREATE TYPE _postback.click AS (

@@ -20,4 +20,9 @@ SELECT throws_ok('SELECT postback.attribution(' || arguments || ')', '22023', NU
     'click_window => ''-1 day''', '''time_decay'', half_life => ''0''', '''time_decay'', half_life => NULL', '''time_decay'', half_life => ''1 mon -31 days''',
     'weights => NULL', 'weights => ''{}''', 'weights => ''{1,1}''', 'weights => ''{0,0,0}''', 'weights => ''{-1,1,1}''', 'weights => ''{NaN,1,1}''',
     'weights => ''{Infinity,1,1}''', 'weights => ''{1e300,1,1}''', 'weights => ''{{1,1,1}}''', 'weights => ''[0:2]={1,1,1}''']) AS arguments;
+SELECT throws_ok('INSERT INTO postback.conversions (payout) VALUES (0.1234567890123456)', '23514', NULL, 'a payout that no report could divide');
+INSERT INTO postback.conversions (transaction_id, click_id, payout, converted_at) VALUES
+    ('large', 'k2', 999999999999999.99, '2025-03-10 00:00:02+00'), ('fine', 'k2', 0.123456789012345, '2025-03-10 00:00:02+00');
+SELECT results_eq($$ SELECT transaction_id, revenue FROM postback.attribution('linear') WHERE transaction_id IN ('large', 'fine') ORDER BY 1, 2 DESC $$,
+    $$ VALUES ('fine', 0.061728394506173), ('fine', 0.061728394506172), ('large', 500000000000000.00), ('large', 499999999999999.99) $$, 'the largest and the finest');
 SELECT * FROM finish();
