@@ -17,7 +17,7 @@ run: build ## a private database and the proxy, with a demo campaign to tap
 test: build ## everything that must hold; `tests/run STAGE...` runs a part
 	@tests/run
 
-faults: build ## kill, stop and freeze database and proxy under load, twenty times each
+faults: build ## kill, stop and freeze database and proxy under load, break disks and network, each kill twenty times
 	@POSTBACK_FAULT_SEEDS=20 tests/run faults
 
 bench: build ## load, compared with what the machine could do at best: target/bench/results.jsonl

@@ -9,6 +9,9 @@ ours over the baseline in speed, so above 1 is faster) and a table to the screen
   doing both.
 * redirect_durable: wrk with 256 connections taps random links out of a million; fsync and synchronous_commit are on,
   and an answer leaves after COMMIT. redirect_unbatched: the same with one click a call, on 16 connections.
+* redirect_p99_half_load_ms, redirect_spooled, spool_drained, bytes_per_click, bytes_per_link, idle_10k_rss_mb: latency at
+  half the rate, counted from when a tap was due; redirects with the database stopped, and how fast they reach it
+  afterwards; bytes on disk; memory with ten thousand idle clients. See resilience.py.
 * postback_durable: signed postbacks on 64 connections, each a new conversion of a recorded click.
   postback_duplicate: the same ones again. postback_update: the same with another payout.
 * mint_links: seconds for all links in one call whose rows are counted. mint_click_id and verify_signature: calls a
@@ -30,6 +33,7 @@ from attribution import measure_attribution
 from harness import OUTPUT, Cluster, pgbench, running_proxy, seconds_in, wrk
 from history import prepare_history
 from reports import measure_reports
+from resilience import measure_bytes, measure_half_load, measure_idle, measure_spooled
 
 SECRET = "bench-secret-of-32-characters-00"
 MICRO_CALLS = 1_000_000
@@ -159,7 +163,7 @@ def measure_functions(cluster, results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=20, help="length of each load")
+    parser.add_argument("--seconds", type=int, default=10, help="length of each load")
     parser.add_argument("--links", type=int, default=1_000_000, help="links to choose from")
     parser.add_argument("--clicks", type=int, default=5_000_000, help="clicks in the month that reports are made of")
     options = parser.parse_args()
@@ -190,6 +194,10 @@ def main():
         results.add("redirect_durable", durable["rate"], "1/s", "combined_ceiling")
         results.add("redirect_durable", durable["rate"], "1/s", "redirect_unbatched")
         results.add_latencies("redirect_durable", durable)
+        measure_half_load(cluster, results, options.seconds)
+        measure_spooled(cluster, results, options.seconds)
+        measure_bytes(cluster, results)
+        measure_idle(results)
 
         measure_postbacks(cluster, results, options.seconds, rehearsal=3)
 
