@@ -83,7 +83,7 @@ def test_credit_is_the_same(database, restored):
 def test_paths_are_settled_in_the_cluster_of_the_copy(restored):
     copy, _ = restored
     # What was noted in a cluster that had seen more transactions.
-    copy.execute("UPDATE _postback.settling SET next_xid = '1000000000000'")
+    copy.execute("UPDATE _postback.settling SET next_xid = '1000000000000', settled_until = '-infinity'")
     settled = "SELECT settled_until > clock_timestamp() - interval '1 day' FROM _postback.settling"
     assert copy.execute(settled).fetchone() == (False,)
     for _ in range(2):

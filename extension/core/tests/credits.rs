@@ -39,7 +39,7 @@ fn divide(seed: u64) -> usize {
 
         let (currency, minor) = CURRENCIES[number % CURRENCIES.len()];
         let payout: u128 = random.random_range(0..10_000_000);
-        let (parts, scale) = units(&decimal(payout, minor), currency, &shares).expect("the payout is an amount");
+        let (parts, scale) = units(&decimal(payout, minor), currency, &shares).unwrap_or_default();
         assert_eq!((parts.len(), scale), (times.len(), minor));
         assert_eq!(parts.iter().sum::<u128>(), payout, "{payout} {currency} {shares:?}");
         touches += times.len();
