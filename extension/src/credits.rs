@@ -7,6 +7,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::{ERRCODE_DATA_EXCEPTION, ERRCODE_INVALID_PARAMETER_VALUE};
 use pgrx::prelude::*;
 use postback_core::credit::{self, Model, Settings};
+use std::cell::RefCell;
 
 const DAY: i64 = 86_400_000_000;
 
@@ -116,17 +117,46 @@ fn shares(
     bigints::array(&shares)
 }
 
+/// A payout and its parts by the shares of its conversion.
+#[derive(Default)]
+struct Division {
+    payout: String,
+    currency: String,
+    shares: Vec<Option<i64>>,
+    parts: Vec<u128>,
+    scale: u32,
+}
+
+impl Division {
+    fn new(payout: String, currency: &str, shares: Vec<Option<i64>>) -> Option<Self> {
+        let credits: Vec<i64> = shares.iter().flatten().map(|share| share & ((1 << CREDIT_BITS) - 1)).collect();
+        let (parts, scale) = credit::units(&payout, currency, &credits)?;
+        Some(Division { payout, currency: currency.to_owned(), shares, parts, scale })
+    }
+
+    fn part(&self, share: i64) -> Option<AnyNumeric> {
+        let place = self.shares.iter().position(|&other| other == Some(share))?;
+        AnyNumeric::try_from(credit::decimal(*self.parts.get(place)?, self.scale)?.as_str()).ok()
+    }
+}
+
+thread_local! {
+    /// The last one: the shares of a conversion are asked for one after another.
+    static DIVISION: RefCell<Division> = RefCell::default();
+}
+
 #[pg_extern(sql = false)]
 fn revenue(payout: AnyNumeric, currency: &str, shares: AnyArray, share: i64) -> AnyNumeric {
     let payout = payout.to_string();
-    let shares: Vec<i64> = bigints::elements(&shares).into_iter().flatten().collect();
-    let credits: Vec<i64> = shares.iter().map(|share| share & ((1 << CREDIT_BITS) - 1)).collect();
-    let part = shares
-        .iter()
-        .position(|&other| other == share)
-        .and_then(|place| credit::revenue(&payout, currency, &credits, place));
-    match part.map(|part| AnyNumeric::try_from(part.as_str())) {
-        Some(Ok(part)) => part,
-        _ => raise(ERRCODE_DATA_EXCEPTION, format!("payout \"{payout}\" cannot be divided"), ""),
+    let shares = bigints::elements(&shares);
+    let part = DIVISION.with_borrow_mut(|division| {
+        if (&division.payout, division.currency.as_str(), &division.shares) != (&payout, currency, &shares) {
+            *division = Division::new(payout.clone(), currency, shares)?;
+        }
+        division.part(share)
+    });
+    match part {
+        Some(part) => part,
+        None => raise(ERRCODE_DATA_EXCEPTION, format!("payout \"{payout}\" cannot be divided"), ""),
     }
 }

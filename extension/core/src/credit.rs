@@ -116,7 +116,11 @@ pub fn apportion(total: u128, weights: &[u128]) -> Vec<u128> {
 /// decimal number or there is no such touch.
 pub fn revenue(payout: &str, currency: &str, credits: &[i64], place: usize) -> Option<String> {
     let (parts, scale) = units(payout, currency, credits)?;
-    let part = *parts.get(place)?;
+    decimal(*parts.get(place)?, scale)
+}
+
+/// An integer of so many decimals as text.
+pub fn decimal(part: u128, scale: u32) -> Option<String> {
     let one = 10_u128.checked_pow(scale)?;
     let width = usize::try_from(scale).ok()?;
     Some(if scale == 0 { part.to_string() } else { format!("{}.{:0width$}", part / one, part % one) })
