@@ -6,13 +6,17 @@ use pgrx::AnyArray;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::errcodes::PgSqlErrorCode::{ERRCODE_DATA_EXCEPTION, ERRCODE_INVALID_PARAMETER_VALUE};
 use pgrx::prelude::*;
+use pgrx::varlena::varlena_to_byte_slice;
+use pgrx::{FromDatum, IntoDatum};
 use postback_core::credit::{self, Model, Settings};
 use std::cell::RefCell;
+use std::ffi::c_int;
 
 const DAY: i64 = 86_400_000_000;
 
 /// A share is the place of its touch (from 1) above this many bits, and below them its credit in units of 10^-12.
 const CREDIT_BITS: u32 = 40;
+const CREDIT_MASK: i64 = (1 << CREDIT_BITS) - 1;
 
 /// A day of 24 hours and a month of 30 days, as the receipt of a postback measures the window.
 fn microseconds(interval: &Interval) -> i64 {
@@ -117,27 +121,26 @@ fn shares(
     bigints::array(&shares)
 }
 
-/// A payout and its parts by the shares of its conversion.
-#[derive(Default)]
-struct Division {
-    payout: String,
-    currency: String,
-    shares: Vec<Option<i64>>,
-    parts: Vec<u128>,
-    scale: u32,
+/// An integer of so many decimals. Postgres has a way for it that is faster than by text; what does not fit goes by text.
+fn numeric(units: u128, scale: u32) -> Option<AnyNumeric> {
+    match (i64::try_from(units), c_int::try_from(scale)) {
+        // SAFETY: the function makes a numeric of two integers.
+        (Ok(units), Ok(scale)) if scale < 19 => unsafe {
+            let made = pg_sys::int64_div_fast_to_numeric(units, scale);
+            AnyNumeric::from_datum(pg_sys::Datum::from(made), false)
+        },
+        _ => AnyNumeric::try_from(credit::decimal(units, scale)?.as_str()).ok(),
+    }
 }
 
-impl Division {
-    fn new(payout: String, currency: &str, shares: Vec<Option<i64>>) -> Option<Self> {
-        let credits: Vec<i64> = shares.iter().flatten().map(|share| share & ((1 << CREDIT_BITS) - 1)).collect();
-        let (parts, scale) = credit::units(&payout, currency, &credits)?;
-        Some(Division { payout, currency: currency.to_owned(), shares, parts, scale })
-    }
-
-    fn part(&self, share: i64) -> Option<AnyNumeric> {
-        let place = self.shares.iter().position(|&other| other == Some(share))?;
-        AnyNumeric::try_from(credit::decimal(*self.parts.get(place)?, self.scale)?.as_str()).ok()
-    }
+/// A payout and the shares of its conversion, as Postgres keeps them, and what each share has earned.
+#[derive(Default)]
+struct Division {
+    payout: Vec<u8>,
+    shares: Vec<u8>,
+    currency: String,
+    earned: Vec<(i64, u128)>,
+    scale: u32,
 }
 
 thread_local! {
@@ -145,18 +148,59 @@ thread_local! {
     static DIVISION: RefCell<Division> = RefCell::default();
 }
 
-#[pg_extern(sql = false)]
-fn revenue(payout: AnyNumeric, currency: &str, shares: AnyArray, share: i64) -> AnyNumeric {
-    let payout = payout.to_string();
-    let shares = bigints::elements(&shares);
-    let part = DIVISION.with_borrow_mut(|division| {
-        if (&division.payout, division.currency.as_str(), &division.shares) != (&payout, currency, &shares) {
-            *division = Division::new(payout.clone(), currency, shares)?;
-        }
-        division.part(share)
-    });
-    match part {
-        Some(part) => part,
-        None => raise(ERRCODE_DATA_EXCEPTION, format!("payout \"{payout}\" cannot be divided"), ""),
+impl Division {
+    fn new(payout: pg_sys::Datum, currency: &str, shares: &AnyArray) -> Option<Self> {
+        // SAFETY: the datum is the numeric that Postgres passed.
+        let amount = unsafe { AnyNumeric::from_datum(payout, false) }?.to_string();
+        let each: Vec<i64> = bigints::elements(shares).into_iter().flatten().collect();
+        let credits: Vec<i64> = each.iter().map(|share| share & CREDIT_MASK).collect();
+        let (parts, scale) = credit::units(&amount, currency, &credits)?;
+        Some(Division {
+            payout: bytes(payout).to_owned(),
+            shares: bytes(shares.datum()).to_owned(),
+            currency: currency.to_owned(),
+            earned: each.into_iter().zip(parts).collect(),
+            scale,
+        })
     }
+
+    fn is_of(&self, payout: pg_sys::Datum, currency: &str, shares: &AnyArray) -> bool {
+        self.payout == bytes(payout) && self.shares == bytes(shares.datum()) && self.currency == currency
+    }
+
+    fn earned_by(&self, share: i64) -> Option<AnyNumeric> {
+        let (_, part) = self.earned.iter().find(|(other, _)| *other == share)?;
+        numeric(*part, self.scale)
+    }
+}
+
+/// The bytes of a value of variable length, for a comparison.
+fn bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    // SAFETY: the callers pass numerics and arrays, which lie in memory as long as the call of the function lasts.
+    unsafe { varlena_to_byte_slice(datum.cast_mut_ptr()) }
+}
+
+#[pg_extern(sql = false)]
+fn revenue(payout: AnyNumeric, currency: &str, shares: AnyArray, share: i64) -> Option<AnyNumeric> {
+    let payout = payout.into_datum()?;
+    let earned = DIVISION.with_borrow_mut(|division| {
+        if !division.is_of(payout, currency, &shares) {
+            *division = Division::new(payout, currency, &shares)?;
+        }
+        division.earned_by(share)
+    });
+    if earned.is_none() {
+        return raise(ERRCODE_DATA_EXCEPTION, "a payout cannot be divided by these shares".to_owned(), "");
+    }
+    earned
+}
+
+/// The credit of a share without the zeros at its end.
+#[pg_extern(sql = false)]
+fn credit_of(share: i64) -> Option<AnyNumeric> {
+    let (mut units, mut scale) = (share & CREDIT_MASK, 12);
+    while scale > 0 && units % 10 == 0 {
+        (units, scale) = (units / 10, scale - 1);
+    }
+    numeric(u128::try_from(units).ok()?, scale)
 }

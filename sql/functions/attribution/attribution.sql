@@ -38,7 +38,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            s.segment_ids[s.share OPERATOR(pg_catalog.>>) 40], s.variant_ids[s.share OPERATOR(pg_catalog.>>) 40],
            s.offer_ids[s.share OPERATOR(pg_catalog.>>) 40], s.subscriber_id,
            CASE WHEN pg_catalog.cardinality(s.shares) OPERATOR(pg_catalog.=) 1 THEN 1
-                ELSE pg_catalog.trim_scale(0.000000000001 OPERATOR(pg_catalog.*) (s.share OPERATOR(pg_catalog.&) 1099511627775)::pg_catalog.numeric) END,
+                ELSE _postback.credit_of(s.share) END,
            CASE WHEN pg_catalog.cardinality(s.shares) OPERATOR(pg_catalog.=) 1 THEN s.payout
                 ELSE _postback.revenue(s.payout, s.currency, s.shares, s.share) END,
            s.currency

@@ -31,6 +31,10 @@ RETURNS SETOF bigint LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 2 AS 
 CREATE FUNCTION _postback.revenue(payout numeric, currency text, shares bigint[], share bigint)
 RETURNS numeric LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'revenue_wrapper';
 
+-- The credit in a share.
+CREATE FUNCTION _postback.credit_of(share bigint)
+RETURNS numeric LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'credit_of_wrapper';
+
 -- The offers of a network, or those without one.
 CREATE FUNCTION _postback.offers_of(network_id integer)
 RETURNS bigint[] LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

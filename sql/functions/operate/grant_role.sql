@@ -7,7 +7,7 @@ DECLARE
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
         'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
     -- What reports call as whoever asks for them.
-    arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'offers_of', 'check_attribution', 'conversion_paths'];
+    arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths'];
     reports CONSTANT text[] := ARRAY['attribution', 'compare_models', 'explain_credit', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
         'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
 BEGIN
