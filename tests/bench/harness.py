@@ -54,6 +54,7 @@ class Cluster:
 
     def __exit__(self, *_):
         self._manage("remove")
+        self.lock.close()
 
     def start(self):
         """Also after a stop: on the port and with the data that it had."""
@@ -80,6 +81,19 @@ class Cluster:
     def value(self, text, **variables):
         """The one value that a statement gives."""
         return self.sql(text, **variables)[-1]
+
+    def settle(self):
+        """Lets maintain() finish what it has to do, so that a load pays for itself only; the seconds it took."""
+        started = time.monotonic()
+        while True:
+            self.sql("SELECT * FROM postback.maintain()")
+            if self.value(
+                "SELECT s.counted_until > clock_timestamp() - interval '5 minutes' "
+                "AND NOT EXISTS (SELECT FROM _postback.spoiled_hours()) FROM _postback.rollup_state AS s"
+            ) == "t":  # fmt: skip
+                took = time.monotonic() - started
+                self.sql("CHECKPOINT")
+                return took
 
     def run_file(self, name, **variables):
         """Runs a file beside this one; its rows come back as from `sql`."""

@@ -1,7 +1,6 @@
 """performance() from rollups, on the month that history.py makes: what an analyst waits for."""
 
 import statistics
-import time
 
 RUNS = 5
 MONTH = "'2026-03-01 00:00+00', '2026-03-31 00:00+00'"
@@ -24,17 +23,8 @@ A_MINUTE = """
     CROSS JOIN LATERAL (SELECT clock_timestamp() - random() * interval '10 seconds' AS clicked_at) AS t"""
 
 
-def bring_up_to_date(cluster):
-    """Calls maintain() until all rollups hold; the seconds it took."""
-    started = time.monotonic()
-    while True:
-        cluster.sql("SELECT * FROM postback.maintain()")
-        if cluster.value("SELECT count(*) FROM _postback.spoiled_hours()") == "0":
-            return time.monotonic() - started
-
-
 def measure_reports(cluster, results, clicks=5_000_000):
-    results.add("rollups_first_s", bring_up_to_date(cluster), "s")
+    results.add("rollups_first_s", cluster.settle(), "s")
     cluster.sql("VACUUM ANALYZE")
     cluster.sql(A_MINUTE, clicks=clicks)
     for name, arguments in REPORTS.items():

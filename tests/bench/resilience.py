@@ -37,7 +37,7 @@ def build_open_loop():
 def measure_half_load(cluster, results, seconds):
     """At half of what redirect_durable reached."""
     build_open_loop()
-    cluster.sql("CHECKPOINT")
+    cluster.settle()
     with running_proxy(cluster.url) as address:
         open_loop(address, 1000, 2)
         load = open_loop(address, results.values["redirect_durable"] / 2, seconds)
@@ -73,6 +73,7 @@ def seconds_until_stored(cluster, wanted, most=300):
 
 def measure_spooled(cluster, results, seconds):
     """With the database stopped; afterwards every tap that was answered has to arrive."""
+    cluster.settle()
     before = int(cluster.value(CLICKS))
     with spooling_proxy(cluster) as address:
         cluster.stop()

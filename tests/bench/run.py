@@ -90,7 +90,7 @@ def checked(name, load, rows_before, rows_after):
 
 def measure_redirects(cluster, name, seconds, **settings):
     count = "SELECT count(*) FROM postback.clicks"
-    cluster.sql("CHECKPOINT")
+    cluster.settle()
     with running_proxy(cluster.url, **settings) as address:
         wrk(address, "redirect.lua", OUTPUT / "codes", 2)
         before = int(cluster.value(count))
@@ -121,7 +121,7 @@ def measure_postbacks(cluster, results, seconds, rehearsal):
 def send_postbacks(cluster, name, verdict, prepared, seconds):
     """Sends each of the prepared postbacks once, as far as the time allows; every answer must have left its verdict."""
     count = f"SELECT count(*) FROM postback.postbacks WHERE verdict = '{verdict}'"
-    cluster.sql("CHECKPOINT")
+    cluster.settle()
     before = int(cluster.value(count))
     with running_proxy(cluster.url) as address:
         load = wrk(address, "postback.lua", OUTPUT / "postbacks", seconds, connections=64)

@@ -10,7 +10,8 @@ DECLARE
     this_transaction CONSTANT xid8 := pg_current_xact_id();
     started_at CONSTANT timestamptz := clock_timestamp();
     counted_until timestamptz;
-    day_end timestamptz;
+    step interval := '1 minute';
+    step_started_at timestamptz;
     stale record;
     span tstzrange;
     done bigint := 0;
@@ -35,13 +36,18 @@ BEGIN
     END LOOP;
 
     SELECT s.counted_until INTO counted_until FROM _postback.rollup_state AS s;
+    IF counted_until = '-infinity' AND isfinite(up_to) THEN
+        counted_until := least(up_to, (SELECT min(c.clicked_at) FROM postback.clicks AS c), (SELECT min(c.converted_at) FROM postback.conversions AS c));
+    END IF;
+    -- In steps of about half a second, however many clicks a minute has: one step too long for a statement would be too long each time.
     WHILE counted_until < up_to AND clock_timestamp() < started_at + interval '20 seconds' LOOP
-        day_end := least(up_to, CASE WHEN isfinite(counted_until) THEN date_trunc('day', counted_until) + interval '1 day' ELSE up_to END);
-        PERFORM _postback.add_to_rollups('clicks', counted_until, day_end);
-        PERFORM _postback.add_to_rollups('conversions', counted_until, day_end);
-        counted_until := day_end;
-        UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
+        step_started_at := clock_timestamp();
+        PERFORM _postback.add_to_rollups('clicks', counted_until, least(up_to, counted_until + step));
+        PERFORM _postback.add_to_rollups('conversions', counted_until, least(up_to, counted_until + step));
+        counted_until := least(up_to, counted_until + step);
+        step := CASE WHEN clock_timestamp() - step_started_at < interval '0.3 seconds' THEN step * 2 ELSE greatest(step / 2, interval '1 second') END;
     END LOOP;
+    UPDATE _postback.rollup_state AS s SET counted_until = counted_until WHERE s.counted_until <> counted_until;
 
     -- The oldest first: whether a click is its subscriber's first is read from what is counted before it.
     FOR stale IN
