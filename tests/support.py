@@ -36,15 +36,15 @@ def connect(name):
     return psycopg.connect(dbname=name, autocommit=True)
 
 
-def wait_until(condition, what):
-    """Asks until the answer is true; fails when it stays false for DEADLINE seconds."""
-    give_up_at = time.monotonic() + DEADLINE
+def wait_until(condition, what, seconds=DEADLINE):
+    """Asks until the answer is true; fails when it stays false for so many seconds."""
+    give_up_at = time.monotonic() + seconds
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > give_up_at:
-            pytest.fail(f"waited {DEADLINE:.0f} s in vain until {what}")
+            pytest.fail(f"waited {seconds:.0f} s in vain until {what}")
         select.select([], [], [], 0.02)
 
 
