@@ -158,18 +158,27 @@ def running_proxy(url=None, **settings):
         process.wait(timeout=60)
 
 
+def wait_until(condition, what, seconds=15):
+    """Asks until the answer is true; the seconds it took."""
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() > started + seconds:
+            raise SystemExit(f"waited {seconds} s in vain until {what}")
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
 def wait_until_ready(process, url):
-    give_up_at = time.monotonic() + 15
-    while True:
+    def ready():
         if process.poll() is not None:
             raise SystemExit(f"the proxy ended with {process.returncode}")
         try:
             with urllib.request.urlopen(url, timeout=2):
-                return
+                return True
         except OSError:
-            if time.monotonic() > give_up_at:
-                raise SystemExit("the proxy was not ready within 15 s") from None
-            time.sleep(0.05)
+            return False
+
+    wait_until(ready, "the proxy is ready")
 
 
 def wrk(address, script, data, seconds, connections=256, threads=2):

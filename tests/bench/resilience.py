@@ -12,9 +12,8 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 
-from harness import DATABASE, HERE, OUTPUT, REPOSITORY, Cluster, running_proxy, wrk
+from harness import DATABASE, HERE, OUTPUT, REPOSITORY, Cluster, running_proxy, wait_until, wrk
 
 IDLE_CONNECTIONS = 10_000
 CLICKS = "SELECT count(*) FROM postback.clicks"
@@ -48,27 +47,18 @@ def measure_half_load(cluster, results, seconds):
 
 @contextlib.contextmanager
 def spooling_proxy(cluster):
-    """A proxy with a spool of its own that knows all routes; gives its addresses."""
+    """A proxy with a spool of its own that knows all routes; gives its address."""
     spool = OUTPUT / "spool"
     shutil.rmtree(spool, ignore_errors=True)
-    with running_proxy(cluster.url, spool=spool, log="error") as address:
-        give_up_at = time.monotonic() + 15
-        while not (spool / "routes.json").exists():
-            if time.monotonic() > give_up_at:
-                raise SystemExit("the proxy did not learn the routes")
-            time.sleep(0.05)
+    with running_proxy(cluster.url, spool=spool) as address:
+        wait_until((spool / "routes.json").exists, "the routes are on disk")
         yield address
     shutil.rmtree(spool, ignore_errors=True)
 
 
-def seconds_until_stored(cluster, wanted, most=300):
+def seconds_until_stored(cluster, wanted):
     """How long until so many clicks are in the database."""
-    started = time.monotonic()
-    while int(cluster.value(CLICKS)) < wanted:
-        if time.monotonic() - started > most:
-            raise SystemExit(f"{cluster.value(CLICKS)} of {wanted} clicks were stored after {most} s")
-        time.sleep(0.1)
-    return time.monotonic() - started
+    return wait_until(lambda: int(cluster.value(CLICKS)) >= wanted, f"{wanted} clicks are stored", seconds=300)
 
 
 def measure_spooled(cluster, results, seconds):

@@ -112,13 +112,6 @@ pub fn apportion(total: u128, weights: &[u128]) -> Vec<u128> {
     parts
 }
 
-/// The part of a payout that belongs to the touch at a place (from 0), given the credits of all; `None` when the amount is no plain
-/// decimal number or there is no such touch.
-pub fn revenue(payout: &str, currency: &str, credits: &[i64], place: usize) -> Option<String> {
-    let (parts, scale) = units(payout, currency, credits)?;
-    decimal(*parts.get(place)?, scale)
-}
-
 /// An integer of so many decimals as text.
 pub fn decimal(part: u128, scale: u32) -> Option<String> {
     let one = 10_u128.checked_pow(scale)?;
@@ -126,7 +119,8 @@ pub fn decimal(part: u128, scale: u32) -> Option<String> {
     Some(if scale == 0 { part.to_string() } else { format!("{}.{:0width$}", part / one, part % one) })
 }
 
-/// The parts of a payout that the touches have earned with these credits, as integers of that many decimals. The unit is the minor one
+/// The parts of a payout that the touches have earned with these credits, as integers of that many decimals; `None` when the amount is
+/// no plain decimal number. The unit is the minor one
 /// of the currency, or the last decimal of the payout where that is finer; so the parts sum to the payout, whatever it is.
 pub fn units(payout: &str, currency: &str, credits: &[i64]) -> Option<(Vec<u128>, u32)> {
     let (whole, fraction) = payout.split_once('.').unwrap_or((payout, ""));

@@ -45,9 +45,10 @@ BEGIN
         PERFORM _postback.add_to_rollups('clicks', counted_until, least(up_to, counted_until + step));
         PERFORM _postback.add_to_rollups('conversions', counted_until, least(up_to, counted_until + step));
         counted_until := least(up_to, counted_until + step);
+        -- The next step looks back no further than to here for clicks that are not in rollups.
+        UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
         step := CASE WHEN clock_timestamp() - step_started_at < interval '0.3 seconds' THEN step * 2 ELSE greatest(step / 2, interval '1 second') END;
     END LOOP;
-    UPDATE _postback.rollup_state AS s SET counted_until = counted_until WHERE s.counted_until <> counted_until;
 
     -- The oldest first: whether a click is its subscriber's first is read from what is counted before it.
     FOR stale IN

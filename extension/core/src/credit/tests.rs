@@ -45,7 +45,8 @@ fn a_touch_of_long_ago_decays_to_nothing_and_never_to_nan() {
 fn revenue_is_divided_in_the_minor_unit() {
     let thirds = of(Model::Linear, &[0, 1, 2]);
     let parts = |payout, currency| -> Vec<String> {
-        (0..3).filter_map(|place| revenue(payout, currency, &thirds, place)).collect()
+        let (parts, scale) = units(payout, currency, &thirds).unwrap();
+        parts.into_iter().filter_map(|part| decimal(part, scale)).collect()
     };
     assert_eq!(parts("10", "USD"), ["3.34", "3.33", "3.33"]);
     assert_eq!(parts("10.00", "USD"), ["3.34", "3.33", "3.33"]);
@@ -66,9 +67,9 @@ fn revenue_is_divided_in_the_minor_unit() {
 #[test]
 fn what_is_no_amount_has_no_parts() {
     for payout in ["", "-1", "NaN", "1e3", "Infinity"] {
-        assert_eq!(revenue(payout, "USD", &[WHOLE], 0), None, "{payout}");
+        assert_eq!(units(payout, "USD", &[WHOLE]), None, "{payout}");
     }
-    assert_eq!(revenue("1", "USD", &[WHOLE], 1), None);
+    assert_eq!(units("1", "USD", &[WHOLE]), Some((vec![100], 2)));
 }
 
 proptest! {
