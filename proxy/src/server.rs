@@ -21,6 +21,7 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -110,7 +111,8 @@ pub async fn reached(current: &mut watch::Receiver<Phase>, phase: Phase) {
     let _ = current.wait_for(|current| *current >= phase).await;
 }
 
-fn http() -> http1::Builder {
+/// How HTTP is spoken on every connection.
+pub fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
@@ -154,13 +156,18 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-struct Connection<H> {
-    handler: Arc<H>,
-    peer: IpAddr,
+/// Who answers a client, and where that one is.
+pub struct Connection<H> {
+    pub handler: Arc<H>,
+    pub peer: IpAddr,
 }
 
 impl<H: Handler> Connection<H> {
-    async fn serve(self, http: &http1::Builder, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
+    /// Sees a connection through, whatever carries its bytes.
+    pub async fn serve<S>(self, http: &http1::Builder, stream: S, mut phase: watch::Receiver<Phase>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let this = Arc::new(self);
         let service = service_fn(|request| {
             let this = Arc::clone(&this);
