@@ -56,6 +56,11 @@ impl Answer {
         self.text("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)
     }
 
+    /// Ours all forbid guessing of types.
+    pub fn is_from_hyper(&self) -> bool {
+        self.status.is_client_error() && self.text("x-content-type-options").is_none()
+    }
+
     pub fn check(&self) {
         let status = self.status.as_u16();
         assert!(STATUSES.contains(&status), "{status}");
