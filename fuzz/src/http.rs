@@ -1,5 +1,5 @@
 //! Whole connections through the proxy, from bytes to bytes: no panic, no 5xx but 503, every answer well-formed, and the same
-//! answers however the bytes arrive.
+//! answers however the bytes arrive, as far as they go.
 //!
 //! With `POSTBACK_DATABASE_URL` the requests reach that database (dev/fuzz makes one with the demo campaign); without, they
 //! are spooled and answered from the directory. Input: a byte that says how the rest is cut, then requests, in which
@@ -50,7 +50,11 @@ pub fn check(data: &[u8]) {
         let ours = if answers.last().is_some_and(Answer::is_from_hyper) { answers.len() - 1 } else { answers.len() };
         answers[..ours].iter().map(|answer| answer.status).collect()
     };
-    assert_eq!(statuses(&whole), statuses(&pieces));
+    // A body that nobody reads ends the connection, unless all of it has come by then.
+    let (whole_says, pieces_say) = (statuses(&whole), statuses(&pieces));
+    let both = whole_says.len().min(pieces_say.len());
+    assert_eq!(whole_says[..both], pieces_say[..both]);
+    assert!(both > 0 || (whole_says.is_empty() && pieces_say.is_empty()));
     whole.iter().chain(&pieces).for_each(Answer::check);
 }
 
