@@ -17,7 +17,7 @@ COMMENT ON COLUMN postback.report_formats.columns IS
     'header has counts. Case, spaces and punctuation do not.';
 COMMENT ON COLUMN postback.report_formats.statuses IS 'Status word in lower case to pending, approved, rejected or reversed, over the words of the network''s row.';
 COMMENT ON COLUMN postback.report_formats.dates IS 'Order in a date: ymd (also ISO 8601 and Unix seconds), mdy or dmy.';
-COMMENT ON COLUMN postback.report_formats.ignored_in_amounts IS 'Characters that are taken out of an amount before it is read, such as $ and the comma of thousands.';
+COMMENT ON COLUMN postback.report_formats.ignored_in_amounts IS 'Characters that are taken out of an amount before it is read: its sign of the currency, say; the comma of thousands only where it is known to be one.';
 COMMENT ON COLUMN postback.report_formats.unconfirmed IS 'Column names that no page of the vendor confirms: accepted all the same.';
 
 CREATE TABLE postback.report_imports (
@@ -37,6 +37,7 @@ CREATE TABLE postback.report_imports (
     reconciled_at timestamptz,
     own_time_zone text,
     clock_offset interval,
+    matched_by text[],
     matched bigint,
     unpaid bigint,
     discrepancies bigint,
@@ -55,6 +56,7 @@ COMMENT ON COLUMN postback.report_imports.row_count IS 'Rows of the file without
 COMMENT ON COLUMN postback.report_imports.content_hash IS 'Recognises a report that is imported twice for the same network.';
 COMMENT ON COLUMN postback.report_imports.own_time_zone IS 'Zone of the days that it was compared with.';
 COMMENT ON COLUMN postback.report_imports.clock_offset IS 'How far the report''s times are from ours, for most rows, in quarters of an hour: is time_zone right?';
+COMMENT ON COLUMN postback.report_imports.matched_by IS 'Fields that both sides have in common, which rows and conversions were paired by.';
 COMMENT ON COLUMN postback.report_imports.matched IS 'Rows that agree with a conversion in status, payout and currency.';
 COMMENT ON COLUMN postback.report_imports.unpaid IS 'Rows and conversions that only one side has and that pay nothing: no discrepancy.';
 COMMENT ON COLUMN postback.report_imports.discrepancies IS 'Rows of postback.discrepancies.';
@@ -138,3 +140,35 @@ COMMENT ON COLUMN postback.discrepancies.cause IS
 COMMENT ON COLUMN postback.discrepancies.line IS 'The row of report_rows.';
 COMMENT ON COLUMN postback.discrepancies.postback_id IS 'The postback that tells why.';
 COMMENT ON COLUMN postback.discrepancies.evidence IS 'What was seen, in words.';
+
+-- What reconcile() works on: what does not agree at once. Its rows go before it ends; nothing to log.
+CREATE UNLOGGED TABLE _postback.apart (
+    apart_id bigint GENERATED ALWAYS AS IDENTITY,
+    import_id bigint NOT NULL,
+    kind text,
+    cause text,
+    evidence text,
+    line bigint,
+    nth bigint,
+    first_line bigint,
+    raw_status text,
+    their_click_id text COLLATE "C",
+    their_transaction_id text COLLATE "C",
+    their_event text COLLATE "C",
+    their_status postback.conversion_status,
+    their_payout numeric,
+    their_currency text COLLATE "C",
+    their_time timestamptz,
+    conversion_id text COLLATE "C",
+    bucket smallint,
+    our_click_id text COLLATE "C",
+    our_transaction_id text COLLATE "C",
+    our_event text COLLATE "C",
+    our_status postback.conversion_status,
+    our_payout numeric,
+    our_currency text COLLATE "C",
+    our_time timestamptz,
+    postback_id text COLLATE "C",
+    postback_received_at timestamptz
+);
+COMMENT ON TABLE _postback.apart IS 'Empty but inside reconcile(): rows and conversions without the other, and pairs that do not agree.';
