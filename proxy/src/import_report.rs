@@ -134,13 +134,15 @@ pub struct Done {
 pub async fn run(order: &Order, database: tokio_postgres::Config) -> Result<Done, String> {
     let bar = ProgressBar::no_length();
     let mut file = open(order, &bar)?;
-    let delimiter = delimiter(file.fill_buf().map_err(|error| unreadable(order, error))?);
+    let header = file.fill_buf().map_err(|error| unreadable(order, error))?.split(|byte| *byte == b'\n').next();
+    let header = header.unwrap_or_default();
+    let (delimiter, after_crlf) = (delimiter(header), i64::from(header.ends_with(b"\r")));
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(file);
 
     let (mut client, connection) = database.connect(NoTls).await.map_err(described)?;
     let connection = tokio::spawn(connection);
     let transaction = client.transaction().await.map_err(described)?;
-    copy(order, &mut reader, &transaction).await?;
+    copy(order, &mut reader, after_crlf, &transaction).await?;
     bar.finish_and_clear();
     let done = import(order, &transaction).await?;
     transaction.commit().await.map_err(described)?;
@@ -162,8 +164,7 @@ fn open(order: &Order, bar: &ProgressBar) -> Result<BufReader<Box<dyn Read>>, St
 }
 
 /// What parts the fields of the header: the most frequent of comma, semicolon, tab and bar.
-fn delimiter(beginning: &[u8]) -> u8 {
-    let header = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn delimiter(header: &[u8]) -> u8 {
     let count = |delimiter: u8| header.iter().filter(|byte| **byte == delimiter).count();
     // The last of equals is chosen, and the comma is to be it.
     b"|\t;,".iter().copied().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
@@ -173,6 +174,7 @@ fn delimiter(beginning: &[u8]) -> u8 {
 async fn copy<R: Read>(
     order: &Order,
     reader: &mut csv::Reader<R>,
+    after_crlf: i64,
     transaction: &Transaction<'_>,
 ) -> Result<(), String> {
     let mut record = ByteRecord::new();
@@ -189,13 +191,15 @@ async fn copy<R: Read>(
 
     let sink = transaction.copy_in(COPY).await.map_err(described)?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &[Type::INT8, Type::TEXT_ARRAY]));
+    let mut line = 1;
     loop {
-        let line = record.position().map_or(1, csv::Position::line) as i64;
         let row: [&(dyn ToSql + Sync); 2] = [&line, &fields(&record, places.iter().copied())];
         writer.as_mut().write(&row).await.map_err(described)?;
         if !reader.read_byte_record(&mut record).map_err(|error| unreadable(order, error))? {
             break;
         }
+        // After a CRLF the reader stands before the line feed, on the line of the record before.
+        line = (record.position().map_or(0, csv::Position::line) as i64 + after_crlf).max(line + 1);
     }
     writer.finish().await.map_err(described)?;
     Ok(())
@@ -298,9 +302,7 @@ mod tests {
 
     #[test]
     fn delimiter_is_what_the_header_has_most_of() {
-        for (header, expected) in
-            [("a,b;c,d\n;;;;", b','), ("a;b;c,d\n", b';'), ("a\tb", b'\t'), ("time", b','), ("", b',')]
-        {
+        for (header, expected) in [("a,b;c,d", b','), ("a;b;c,d", b';'), ("a\tb", b'\t'), ("time", b','), ("", b',')] {
             assert_eq!(delimiter(header.as_bytes()), expected, "{header:?}");
         }
     }

@@ -32,6 +32,7 @@ import time
 from attribution import measure_attribution
 from harness import OUTPUT, Cluster, pgbench, running_proxy, seconds_in, wrk
 from history import prepare_history
+from reconcile import measure_reconciliation
 from reports import measure_reports
 from resilience import measure_bytes, measure_half_load, measure_idle, measure_spooled
 
@@ -208,6 +209,7 @@ def main():
         prepare_history(cluster, options.clicks)
         measure_attribution(cluster, results)
         measure_reports(cluster, results, options.clicks)
+        measure_reconciliation(cluster, results)
     print(f"{time.monotonic() - started:.0f} s, {OUTPUT / 'results.jsonl'}")
 
 

@@ -35,3 +35,24 @@ END
 $$;
 COMMENT ON FUNCTION postback.report_totals(bigint) IS
     'Rows and payouts of a report beside conversions and payouts recorded here, by day and currency: in the report''s zone, and in the one of the last reconcile().';
+
+-- What networks that are to be reconciled weekly ask of maintain(): their newest report once more, when a week has passed since the last time
+-- and conversions may have moved. One network at a time, and none of more rows than can be compared while taps wait for nothing else.
+CREATE FUNCTION _postback.reconcile_due(now timestamptz)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    due record;
+BEGIN
+    SELECT i.import_id, i.own_time_zone, i.threshold INTO due
+    FROM postback.networks AS n
+    CROSS JOIN LATERAL (
+        SELECT w.* FROM postback.report_imports AS w WHERE w.network_id = n.network_id ORDER BY w.last_day DESC, w.import_id DESC LIMIT 1) AS i
+    WHERE n.reconcile_weekly AND i.row_count <= 1000000 AND coalesce(i.reconciled_at, '-infinity') <= now - interval '7 days'
+    ORDER BY i.reconciled_at NULLS FIRST, i.import_id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    PERFORM postback.reconcile(due.import_id, coalesce(due.own_time_zone, 'UTC'), coalesce(due.threshold, 0.02), now => now);
+    RETURN 1;
+END
+$$;
