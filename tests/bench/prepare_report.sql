@@ -34,7 +34,7 @@ INSERT INTO plants VALUES
 -- the first hours of the first day in UTC are still the day before in New York (15).
 CREATE TABLE bench_stories AS
 SELECT s.number, s.story, s.at, postback.mint_click_id(s.number, s.at - interval '10 minutes') AS click_id, postback.subscriber_bucket(s.number) AS bucket,
-       'txn_' || s.number AS transaction_id, 5 + s.number * 7919 % 4000 / 100.0 AS payout
+       'txn_' || s.number AS transaction_id, round(5 + s.number * 7919 % 4000 / 100.0, 2) AS payout
 FROM (
     SELECT c.number, c.story, CASE c.story
         WHEN 14 THEN '2026-03-31 00:30+00'::timestamptz + c.number % 10000 * interval '1 second'

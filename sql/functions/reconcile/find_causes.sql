@@ -24,7 +24,9 @@ $$;
 -- A postback that said it and changed nothing, with the verdict it got: of the same transaction, else of the same click, or of the
 -- beginning of the click. About a status or payout, only one that says the report's.
 CREATE FUNCTION _postback.find_postbacks(imp _postback.report)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- The planner cannot know how many there are, and takes one.
+SET enable_nestloop = off AS $$
 DECLARE
     around CONSTANT tstzrange := _postback.days_around(imp);
     words CONSTANT jsonb := (SELECT n.statuses FROM postback.networks AS n WHERE n.network_id = imp.network_id);
@@ -96,7 +98,9 @@ END
 $$;
 
 CREATE FUNCTION _postback.explain_missing_here(imp _postback.report)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- The planner cannot know how many there are, and takes one.
+SET enable_nestloop = off AS $$
 BEGIN
     WITH asked AS MATERIALIZED (
         SELECT a.apart_id, a.their_transaction_id AS transaction_id, a.their_click_id AS click_id FROM _postback.apart AS a
@@ -117,13 +121,14 @@ END
 $$;
 
 CREATE FUNCTION _postback.explain_missing_there(imp _postback.report)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- The planner cannot know how many there are, and takes one.
+SET enable_nestloop = off AS $$
 DECLARE
     their_days CONSTANT tstzrange := _postback.days_in(imp, imp.time_zone);
     our_days CONSTANT tstzrange := _postback.days_in(imp, imp.own_time_zone);
     -- Between a conversion and its postback.
     slack CONSTANT interval := '15 minutes';
-    their_statuses postback.conversion_status[];
 BEGIN
     UPDATE _postback.apart AS a
     SET cause = 'time_zone_edge', evidence = format('%s in %s, %s in %s%s', a.our_time AT TIME ZONE imp.own_time_zone, imp.own_time_zone,
@@ -151,10 +156,11 @@ BEGIN
     FROM (SELECT DISTINCT ON (m.apart_id) m.* FROM met AS m ORDER BY m.apart_id, m.what DESC, m.line) AS m
     WHERE a.import_id = imp.import_id AND a.apart_id = m.apart_id;
 
-    their_statuses := array(SELECT DISTINCT r.status FROM postback.report_rows AS r WHERE r.import_id = imp.import_id AND r.problem IS NULL);
+    -- An export of what counts alone has none that are pending.
     UPDATE _postback.apart AS a
-    SET cause = 'status_lag', evidence = format('the report has none that is %s', a.our_status)
-    WHERE a.import_id = imp.import_id AND a.kind = 'missing_there' AND a.cause IS NULL AND a.our_status <> ALL (their_statuses);
+    SET cause = 'status_lag', evidence = 'it is pending here, and the report has none that are'
+    WHERE a.import_id = imp.import_id AND a.kind = 'missing_there' AND a.cause IS NULL AND a.our_status = 'pending'
+      AND NOT EXISTS (SELECT FROM postback.report_rows AS r WHERE r.import_id = imp.import_id AND r.status = 'pending');
 END
 $$;
 

@@ -1,6 +1,8 @@
 -- Rows and conversions that the first join left apart, and that are the same all the same.
 CREATE FUNCTION _postback.pair_apart(imp _postback.report)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- The planner cannot know how many there are, and takes one.
+SET enable_nestloop = off AS $$
 DECLARE
     around CONSTANT tstzrange := _postback.days_around(imp);
     by_transaction CONSTANT boolean := 'transaction_id' = ANY (imp.matched_by);
