@@ -20,6 +20,7 @@ ours over the baseline in speed, so above 1 is faster) and a table to the screen
 * attribution_last_click, attribution_linear: milliseconds to credit the campaigns for a month of 5,000,000 clicks, see
   attribution.py.
 * performance_segment_30d_ms and its relatives: what an analyst waits for a report of that month, see reports.py.
+* import_1m_s, reconcile_1m_s, reconcile_cause_accuracy: a network's report of a million rows, see reconcile.py.
 
 A load fails the run when an answer is an error, or when fewer rows are stored than were answered.
 """
