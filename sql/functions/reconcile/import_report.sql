@@ -33,6 +33,7 @@ DECLARE
     first record;
     delimiter text;
     place jsonb;
+    places integer[];
     seen record;
     earlier record;
 BEGIN
@@ -57,6 +58,8 @@ BEGIN
     SELECT jsonb_object_agg(c.field, c.place) INTO place
     FROM postback.report_columns(network, coalesce(first.fields, _postback.csv_fields(first.line, delimiter)), format, columns) AS c;
 
+    places := array(SELECT (place ->> n.name)::integer FROM unnest(ARRAY['click_id', 'transaction_id', 'conversion_id', 'event', 'status', 'payout',
+        'currency', 'offer_id', 'time']) WITH ORDINALITY AS n (name, nth) ORDER BY n.nth);
     INSERT INTO postback.report_imports (network_id, format, file_name, columns, time_zone, first_day, last_day, row_count, bad_row_count,
         content_hash, imported_at, imported_by)
     SELECT net.network_id, known.format, file_name,
@@ -73,19 +76,19 @@ BEGIN
                CASE WHEN r.broken THEN 'its quotes do not match' END,
                CASE WHEN r.click_id IS NULL AND r.transaction_id IS NULL AND r.conversion_id IS NULL THEN 'neither a click id nor a transaction id' END,
                CASE WHEN s.status IS NULL THEN pg_catalog.format('the status "%s" is not known', left(r.raw_status, 64)) END,
-               CASE WHEN s.status IN ('pending', 'approved') AND place ? 'payout' THEN a.problem END,
+               CASE WHEN s.status IN ('pending', 'approved') AND places[6] IS NOT NULL THEN a.problem END,
                CASE WHEN t.happened_at IS NULL THEN pg_catalog.format('the time "%s" was not understood', left(r.time, 64)) END), '')
     FROM (
         SELECT p.line, p.f IS NULL AS broken,
-               left(nullif(btrim(p.f[(place ->> 'click_id')::integer]), ''), 200) AS click_id,
-               left(nullif(btrim(p.f[(place ->> 'transaction_id')::integer]), ''), 200) AS transaction_id,
-               left(nullif(btrim(p.f[(place ->> 'conversion_id')::integer]), ''), 200) AS conversion_id,
-               left(nullif(btrim(p.f[(place ->> 'event')::integer]), ''), 200) AS event,
-               left(nullif(btrim(p.f[(place ->> 'status')::integer]), ''), 200) AS raw_status,
-               btrim(translate(p.f[(place ->> 'payout')::integer], coalesce(ignored_in_amounts, known.ignored_in_amounts), '')) AS amount,
-               coalesce(upper(left(nullif(btrim(p.f[(place ->> 'currency')::integer]), ''), 64)), currency, net.currency) AS currency,
-               left(nullif(btrim(p.f[(place ->> 'offer_id')::integer]), ''), 200) AS offer_id,
-               btrim(p.f[(place ->> 'time')::integer]) AS time
+               left(nullif(btrim(p.f[places[1]]), ''), 200) AS click_id,
+               left(nullif(btrim(p.f[places[2]]), ''), 200) AS transaction_id,
+               left(nullif(btrim(p.f[places[3]]), ''), 200) AS conversion_id,
+               left(nullif(btrim(p.f[places[4]]), ''), 200) AS event,
+               left(nullif(btrim(p.f[places[5]]), ''), 200) AS raw_status,
+               btrim(translate(p.f[places[6]], coalesce(ignored_in_amounts, known.ignored_in_amounts), '')) AS amount,
+               coalesce(upper(left(nullif(btrim(p.f[places[7]]), ''), 64)), currency, net.currency) AS currency,
+               left(nullif(btrim(p.f[places[8]]), ''), 200) AS offer_id,
+               btrim(p.f[places[9]]) AS time
         FROM (
             SELECT CASE WHEN w.fields IS NULL THEN w.line_number - first.line_number + 1 ELSE w.line_number END AS line,
                    CASE WHEN w.fields IS NOT NULL THEN w.fields WHEN strpos(w.line, '"') = 0 THEN string_to_array(w.line, delimiter)
@@ -94,7 +97,7 @@ BEGIN
             WHERE w.loaded_by = pg_current_xact_id() AND w.line_number > first.line_number AND (w.line <> '' OR w.fields IS NOT NULL)
             OFFSET 0) AS p
         OFFSET 0) AS r
-    CROSS JOIN LATERAL (SELECT CASE WHEN place ? 'payout' THEN _postback.amount_problem(r.amount, r.currency) ELSE '' END OFFSET 0) AS a (problem)
+    CROSS JOIN LATERAL (SELECT CASE WHEN places[6] IS NOT NULL THEN _postback.amount_problem(r.amount, r.currency) ELSE '' END OFFSET 0) AS a (problem)
     CROSS JOIN LATERAL (SELECT CASE WHEN r.raw_status IS NULL THEN coalesce(net.default_status, 'approved')
         ELSE (words ->> lower(r.raw_status))::postback.conversion_status END OFFSET 0) AS s (status)
     -- The usual spellings without a call: days up to the 28th are in every month.
