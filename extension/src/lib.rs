@@ -16,6 +16,7 @@ mod kept_json;
 mod medians;
 mod messages;
 mod numerics;
+mod reports;
 mod signatures;
 mod sql;
 mod templates;
