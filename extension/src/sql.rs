@@ -176,7 +176,12 @@ extension_sql_file!(
     name = "enable_destination",
     requires = ["finish_deliveries"]
 );
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["enable_destination"]);
+extension_sql_file!(
+    "../../sql/functions/fraud/fraud_rules.sql",
+    name = "fraud_rules",
+    requires = ["enable_destination"]
+);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["fraud_rules"]);
 extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",
