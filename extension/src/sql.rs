@@ -176,7 +176,8 @@ extension_sql_file!(
     name = "enable_destination",
     requires = ["finish_deliveries"]
 );
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["enable_destination"]);
+extension_sql_file!("../../sql/functions/payouts/partners.sql", name = "partners", requires = ["enable_destination"]);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["partners"]);
 extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",
