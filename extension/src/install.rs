@@ -6,11 +6,13 @@ use pgrx::prelude::*;
 const STEPS: &[(&str, &str)] = &[
     ("tables/settings", include_str!("../../sql/tables/settings.sql")),
     ("tables/networks", include_str!("../../sql/tables/networks.sql")),
+    ("tables/partners", include_str!("../../sql/tables/partners.sql")),
     ("tables/offers", include_str!("../../sql/tables/offers.sql")),
     ("tables/links", include_str!("../../sql/tables/links.sql")),
     ("tables/clicks", include_str!("../../sql/tables/clicks.sql")),
     ("tables/postbacks", include_str!("../../sql/tables/postbacks.sql")),
     ("tables/conversions", include_str!("../../sql/tables/conversions.sql")),
+    ("tables/statements", include_str!("../../sql/tables/statements.sql")),
     ("tables/rollups", include_str!("../../sql/tables/rollups.sql")),
     ("tables/touches", include_str!("../../sql/tables/touches.sql")),
     ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),
@@ -50,6 +52,7 @@ const STEPS: &[(&str, &str)] = &[
     ("views/path_log", include_str!("../../sql/views/path_log.sql")),
     ("views/results", include_str!("../../sql/views/results.sql")),
     ("views/performance", include_str!("../../sql/views/performance.sql")),
+    ("views/flag_log", include_str!("../../sql/views/flag_log.sql")),
     ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 

@@ -79,12 +79,12 @@ CREATE TABLE _postback.flag_items (
     flag_id bigint NOT NULL CONSTRAINT flag_items_flag_fkey REFERENCES postback.flags ON DELETE CASCADE,
     rejected boolean NOT NULL DEFAULT false,
     CONSTRAINT flag_items_pkey PRIMARY KEY (rule, subject, kind, item),
-    CONSTRAINT flag_items_kind_is_known CHECK (kind IN ('click', 'conversion', 'postback'))
+    CONSTRAINT flag_items_kind_is_known CHECK (kind IN ('click', 'conversion', 'postback', 'day'))
 );
 CREATE INDEX flag_items_flag_idx ON _postback.flag_items (flag_id);
-CREATE INDEX flag_items_conversion_idx ON _postback.flag_items (item) WHERE kind = 'conversion';
-COMMENT ON TABLE _postback.flag_items IS 'The clicks, conversions and postbacks that each flag names.';
-COMMENT ON COLUMN _postback.flag_items.rejected IS 'Whether this flag rejected the conversion.';
+CREATE INDEX flag_items_item_idx ON _postback.flag_items (item, kind);
+COMMENT ON TABLE _postback.flag_items IS 'The clicks, conversions and postbacks that each flag names, and the days that a flag of a group is about.';
+COMMENT ON COLUMN _postback.flag_items.rejected IS 'Whether the conversion has been rejected for it: once, should somebody approve it again.';
 
 -- An open flag holds; one that was resolved by rejecting still does, should its network approve the conversion again.
 CREATE VIEW _postback.held_conversions AS
