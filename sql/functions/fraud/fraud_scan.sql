@@ -96,7 +96,7 @@ $$;
 -- things are new.
 CREATE FUNCTION _postback.raise_flags(rule text, findings _postback.finding[], at timestamptz)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
+#variable_conflict use_column
 DECLARE
     r postback.fraud_rules;
     f _postback.finding;
@@ -107,28 +107,28 @@ BEGIN
     IF findings = '{}' THEN
         RETURN 0;
     END IF;
-    SELECT w.* INTO STRICT r FROM postback.fraud_rules AS w WHERE w.rule = rule;
+    SELECT w.* INTO STRICT r FROM postback.fraud_rules AS w WHERE w.rule = raise_flags.rule;
     -- In the order of subjects, so that two of us cannot deadlock; one at a time for each, so that both do not count the same.
     FOR f IN SELECT u.* FROM unnest(findings) AS u ORDER BY u.subject_kind, u.subject LOOP
-        PERFORM pg_advisory_xact_lock(hashtextextended(format('postback.flags %s %s %s', rule, f.subject_kind, f.subject), 0));
+        PERFORM pg_advisory_xact_lock(hashtextextended(format('postback.flags %s %s %s', raise_flags.rule, f.subject_kind, f.subject), 0));
         SELECT count(*) FILTER (WHERE n.kind = 'click') AS clicks, count(*) FILTER (WHERE n.kind = 'conversion') AS conversions,
             count(*) FILTER (WHERE n.kind = 'postback') AS postbacks, count(*) AS items, min(n.at) AS first_at, max(n.at) AS last_at
         INTO fresh
         FROM unnest(f.kinds, f.items, f.ats) AS n (kind, item, at)
         WHERE NOT EXISTS (SELECT FROM _postback.flag_items AS i
-                          WHERE i.rule = rule AND i.subject = f.subject_kind || ' ' || f.subject AND i.kind = n.kind AND i.item = n.item);
+                          WHERE i.rule = raise_flags.rule AND i.subject = f.subject_kind || ' ' || f.subject AND i.kind = n.kind AND i.item = n.item);
         CONTINUE WHEN fresh.items = 0;
         INSERT INTO postback.flags AS o (rule, subject_kind, subject, severity, action, clicks, conversions, postbacks, first_at, last_at, opened_at,
             updated_at, evidence, private_evidence)
-        VALUES (rule, f.subject_kind, f.subject, r.severity, r.action, fresh.clicks, fresh.conversions, fresh.postbacks, fresh.first_at, fresh.last_at, at,
-            at, f.evidence, f.private_evidence)
+        VALUES (raise_flags.rule, f.subject_kind, f.subject, r.severity, r.action, fresh.clicks, fresh.conversions, fresh.postbacks, fresh.first_at, fresh.last_at, raise_flags.at,
+            raise_flags.at, f.evidence, f.private_evidence)
         ON CONFLICT (rule, subject_kind, subject) WHERE status = 'open' DO UPDATE
         SET clicks = o.clicks + fresh.clicks, conversions = o.conversions + fresh.conversions, postbacks = o.postbacks + fresh.postbacks,
-            first_at = least(o.first_at, fresh.first_at), last_at = greatest(o.last_at, fresh.last_at), updated_at = at,
+            first_at = least(o.first_at, fresh.first_at), last_at = greatest(o.last_at, fresh.last_at), updated_at = raise_flags.at,
             evidence = f.evidence, private_evidence = f.private_evidence
         RETURNING o.flag_id INTO flag;
         INSERT INTO _postback.flag_items (rule, subject, kind, item, bucket, at, flag_id)
-        SELECT rule, f.subject_kind || ' ' || f.subject, n.kind, n.item, n.bucket, n.at, flag
+        SELECT raise_flags.rule, f.subject_kind || ' ' || f.subject, n.kind, n.item, n.bucket, n.at, flag
         FROM unnest(f.kinds, f.items, f.buckets, f.ats) AS n (kind, item, bucket, at)
         ON CONFLICT ON CONSTRAINT flag_items_pkey DO NOTHING;
         named := named + fresh.items;
