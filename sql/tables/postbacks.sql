@@ -26,8 +26,6 @@ CREATE TABLE postback.postbacks (
     CONSTRAINT postbacks_pkey PRIMARY KEY (postback_id, received_at)
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX postbacks_conversion_idx ON postback.postbacks (conversion_id) WHERE conversion_id IS NOT NULL;
--- For the newest ones, which fraud rules read.
-CREATE INDEX postbacks_received_at_idx ON postback.postbacks USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE postback.postbacks_default PARTITION OF postback.postbacks DEFAULT;
 
 COMMENT ON TABLE postback.postbacks IS 'Every message received, by day, whatever came of it. Nothing commits without its row here.';

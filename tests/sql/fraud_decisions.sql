@@ -96,8 +96,8 @@ UPDATE postback.fraud_rules SET parameters = '{"seconds": 5}', action = 'hold' W
 SELECT count(*) AS admin_sees FROM postback.flags \gset
 SELECT postback.dismiss_flag(max(flag_id)) FROM postback.flags \g /dev/null
 ROLLBACK;
-SELECT is(:'seen' || :'leaks', 'tt', 'the table has addresses');
+SELECT is(:'seen' || :'leaks', 'tt'::text, 'the table has addresses');
 SELECT is(:'analyst_sees' || :'analyst_leaks', 'tf', 'what analysts see has none');
 SELECT ok(:analyst_conversions > 0 AND :admin_sees > 0, 'analysts see the conversions, admins the flags');
-SELECT is(:'analyst_may', 'f', 'analysts may not read the table or the ranges, nor decide');
+SELECT is(:'analyst_may'::boolean, false, 'analysts may not read the table or the ranges, nor decide');
 SELECT * FROM finish();

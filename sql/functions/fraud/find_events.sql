@@ -86,6 +86,16 @@ BEGIN
 END
 $$;
 
+-- The least id of a moment: the key of postbacks begins with ids that were minted when the message came.
+CREATE FUNCTION _postback.least_id(at timestamptz)
+RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    milliseconds CONSTANT text := lpad(to_hex(greatest(floor(extract(epoch FROM at) * 1000), 0)::bigint), 12, '0');
+BEGIN
+    RETURN left(milliseconds, 8) || '-' || right(milliseconds, 4);
+END
+$$;
+
 -- One network's messages that failed its checks, from whatever source: a spoofer changes his address.
 CREATE FUNCTION _postback.find_spoofed_postbacks(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -99,7 +109,7 @@ BEGIN
         SELECT m.postback_id, m.received_at, m.network_id, m.source_ip, m.checks,
             count(*) OVER (PARTITION BY m.network_id ORDER BY m.received_at RANGE BETWEEN span PRECEDING AND CURRENT ROW) AS messages
         FROM postback.postbacks AS m
-        WHERE m.received_at >= since - span AND m.received_at < until AND m.verdict = 'unauthenticated' AND m.network_id IS NOT NULL
+        WHERE m.postback_id >= _postback.least_id(since - span) COLLATE "C" AND m.received_at >= since - span AND m.received_at < until AND m.verdict = 'unauthenticated' AND m.network_id IS NOT NULL
     ), judged AS (
         SELECT f.*, max(f.messages) OVER (PARTITION BY f.network_id ORDER BY f.received_at RANGE BETWEEN CURRENT ROW AND span FOLLOWING) AS reached
         FROM failed AS f
@@ -134,7 +144,7 @@ BEGIN
             SELECT e.asserted_payout AS payout FROM postback.conversion_events AS e
             WHERE e.conversion_id = c.conversion_id AND e.bucket = c.bucket AND e.asserted_status IN ('pending', 'approved') AND e.asserted_payout > 0
             ORDER BY e.seq LIMIT 1) AS f
-        WHERE m.received_at >= since AND m.received_at < until AND m.verdict IN ('conflict', 'updated', 'stale') AND NOT c.is_test
+        WHERE m.postback_id >= _postback.least_id(since) COLLATE "C" AND m.received_at >= since AND m.received_at < until AND m.verdict IN ('conflict', 'updated', 'stale') AND NOT c.is_test
           AND (m.verdict = 'conflict' AND m.click_id <> c.click_id
                OR abs(m.payout - f.payout) >= largest * f.payout AND m.payout > 0
                   AND coalesce(n.duplicate_policies ->> coalesce(m.event, '*'), n.duplicate_policies ->> '*', 'update') <> 'add_payout')
