@@ -1,4 +1,4 @@
--- A day of :clicks clean clicks and 30,000 clean conversions, and every kind of fraud planted among them. See fraud.py.
+-- A day of :clicks clean clicks and 3 conversions to 100 of them, and every kind of fraud planted among them. See fraud.py.
 SET timezone = 'UTC';
 SET work_mem = '512MB';
 SET jit = off;
@@ -94,7 +94,7 @@ FROM sim_clicks AS c JOIN sim_sends AS s ON s.send_id = c.send_id ORDER BY c.cli
 RESET session_replication_role;
 ANALYZE postback.clicks;
 
--- Conversions: 30,000 clean ones at a rate of each send's own, and the planted.
+-- Conversions: clean ones at a rate of each send's own, and the planted.
 CREATE TABLE sim_conversions (number bigint, planted text, click_id text, network text, transaction_id text, received_at timestamptz, event_at timestamptz, clicked_at timestamptz, send_id bigint);
 INSERT INTO sim_conversions
 SELECT c.number, c.planted, c.click_id, 'network-' || s.offer_id, 'T' || c.number, c.clicked_at + d.seconds * interval '1 second',
@@ -104,7 +104,7 @@ SELECT c.number, c.planted, c.click_id, 'network-' || s.offer_id, 'T' || c.numbe
 FROM (
     (SELECT c.number, c.planted, c.click_id, c.clicked_at, c.send_id FROM sim_clicks AS c JOIN sim_sends AS s ON s.send_id = c.send_id
      WHERE c.planted IS NULL AND postback.classify_visitor(c.method, NULL, c.user_agent) = 'human'
-     ORDER BY sim_chance(c.number, 30) / s.converts LIMIT 30000)
+     ORDER BY sim_chance(c.number, 30) / s.converts LIMIT :clicks * 3 / 100)
     UNION ALL
     SELECT c.number, c.planted, c.click_id, c.clicked_at, c.send_id FROM sim_clicks AS c
     WHERE c.planted IS NOT NULL AND postback.classify_visitor(c.method, NULL, c.user_agent) = 'human'

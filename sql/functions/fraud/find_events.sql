@@ -156,7 +156,9 @@ BEGIN
         CROSS JOIN LATERAL (  -- an apostrophe is the character after &
             SELECT k.conversion_id, k.bucket FROM postback.conversion_keys AS k
             WHERE k.network_id = o.network_id AND k.dedupe_key >= s.start AND k.dedupe_key < s.start || ''''
-              AND (k.dedupe_key = s.start OR k.dedupe_key >= s.start || '&')) AS k
+              AND (k.dedupe_key = s.start OR k.dedupe_key >= s.start || '&')
+            -- One look into the index for each, whatever the planner thinks of ranges.
+            OFFSET 0) AS k
         JOIN postback.conversions AS c ON c.conversion_id = k.conversion_id AND c.bucket = k.bucket
         WHERE o.converted_at >= since AND o.converted_at < until AND NOT o.is_test AND NOT c.is_test
           AND c.click_id <> o.click_id AND (c.received_at, c.conversion_id) < (o.received_at, o.conversion_id)

@@ -23,7 +23,9 @@ DECLARE
 BEGIN
     FOR found_on IN
         WITH taps AS MATERIALIZED (
-            SELECT date_trunc('day', c.clicked_at) AS day, c.send_id, c.campaign_id, c.offer_id, c.user_agent,
+            -- Numbers that are not there as 0, so that they can be joined.
+            SELECT date_trunc('day', c.clicked_at) AS day, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id, coalesce(c.offer_id, 0) AS offer_id,
+                c.user_agent,
                 network(set_masklen(c.ip_address, CASE family(c.ip_address) WHEN 4 THEN 24 ELSE 48 END))::text AS block, count(*) AS n
             FROM postback.clicks AS c
             WHERE c.clicked_at >= date_trunc('day', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST'
@@ -32,11 +34,11 @@ BEGIN
         ), places AS MATERIALIZED (
             SELECT t.*, g.kind, g.number FROM (SELECT DISTINCT w.send_id, w.campaign_id, w.offer_id FROM taps AS w) AS t
             LEFT JOIN postback.offers AS o ON o.offer_id = t.offer_id
-            CROSS JOIN LATERAL _postback.fraud_groups(t.send_id, t.campaign_id, o.network_id) AS g
+            CROSS JOIN LATERAL _postback.fraud_groups(nullif(t.send_id, 0), nullif(t.campaign_id, 0), o.network_id) AS g
         ), counts AS MATERIALIZED (
             SELECT t.day, g.kind, g.number, v.what, v.value, sum(t.n)::double precision AS n
             FROM taps AS t
-            JOIN places AS g ON g.send_id IS NOT DISTINCT FROM t.send_id AND g.campaign_id IS NOT DISTINCT FROM t.campaign_id AND g.offer_id IS NOT DISTINCT FROM t.offer_id
+            JOIN places AS g ON g.send_id = t.send_id AND g.campaign_id = t.campaign_id AND g.offer_id = t.offer_id
             CROSS JOIN LATERAL (VALUES ('user_agents', t.user_agent), ('address_blocks', t.block)) AS v (what, value)
             GROUP BY 1, 2, 3, 4, 5
         ), everything AS MATERIALIZED (
@@ -74,6 +76,9 @@ $$;
 CREATE FUNCTION _postback.group_finding(kind text, number bigint, since timestamptz, until timestamptz, evidence jsonb)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
+DECLARE
+    send_ids CONSTANT bigint[] := CASE kind WHEN 'partner' THEN array(SELECT s.send_id FROM postback.sends AS s WHERE s.partner_id = number) END;
+    campaign_ids CONSTANT bigint[] := CASE kind WHEN 'partner' THEN array(SELECT m.campaign_id FROM postback.campaigns AS m WHERE m.partner_id = number) END;
 BEGIN
     RETURN QUERY
     SELECT kind, number::text, evidence || jsonb_build_object('conversions', count(*) FILTER (WHERE n.kind = 'conversion')), '{}'::jsonb,
@@ -82,7 +87,7 @@ BEGIN
         SELECT 'conversion'::text, c.conversion_id, c.bucket, c.converted_at FROM postback.conversions AS c
         WHERE c.converted_at >= since AND c.clicked_at >= since AND c.clicked_at < until AND NOT c.is_test
           AND CASE kind WHEN 'send' THEN c.send_id = number
-                        WHEN 'partner' THEN _postback.partner_of(c.send_id, c.campaign_id) = number
+                        WHEN 'partner' THEN c.send_id = ANY (send_ids) OR c.send_id IS NULL AND c.campaign_id = ANY (campaign_ids)
                         ELSE c.network_id = number END
         UNION ALL
         SELECT 'day', evidence ->> 'day', NULL, since WHERE evidence ? 'day') AS n (kind, item, bucket, at);
