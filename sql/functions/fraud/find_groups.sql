@@ -14,7 +14,9 @@ $$;
 -- The entropy, in bits, of user agents and of address blocks (/24 and /48) of a group's human clicks of a day, as a share of what so
 -- many clicks have among all others of that day.
 CREATE FUNCTION _postback.find_uniform_groups(p jsonb, since timestamptz, until timestamptz)
-RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+-- What is joined has been counted a moment ago: nothing is known of its size.
+SET enable_nestloop = off AS $$
 #variable_conflict use_variable
 DECLARE
     least_clicks CONSTANT bigint := (p ->> 'clicks')::bigint;
