@@ -25,28 +25,27 @@ DECLARE
 BEGIN
     FOR found_on IN
         WITH taps AS MATERIALIZED (
-            -- Numbers that are not there as 0, so that they can be joined.
-            SELECT date_trunc('day', c.clicked_at) AS day, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id, coalesce(c.offer_id, 0) AS offer_id,
-                c.user_agent,
-                network(set_masklen(c.ip_address, CASE family(c.ip_address) WHEN 4 THEN 24 ELSE 48 END))::text AS block, count(*) AS n
-            FROM postback.clicks AS c
-            WHERE c.clicked_at >= date_trunc('day', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST'
-              AND c.ip_address IS NOT NULL AND c.user_agent IS NOT NULL
-            GROUP BY 1, 2, 3, 4, 5, 6
+            SELECT t.day, t.send_id, t.campaign_id, t.offer_id, CASE WHEN grouping(t.user_agent) = 0 THEN 'user_agents' ELSE 'address_blocks' END AS what,
+                coalesce(t.user_agent, t.block::text) AS value, count(*)::double precision AS n
+            FROM (
+                -- Numbers that are not there as 0, so that they can be joined.
+                SELECT date_trunc('day', c.clicked_at) AS day, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id,
+                    coalesce(c.offer_id, 0) AS offer_id, c.user_agent, network(set_masklen(c.ip_address, CASE family(c.ip_address) WHEN 4 THEN 24 ELSE 48 END)) AS block
+                FROM postback.clicks AS c
+                WHERE c.clicked_at >= date_trunc('day', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST'
+                  AND c.ip_address IS NOT NULL AND c.user_agent IS NOT NULL) AS t
+            GROUP BY GROUPING SETS ((t.day, t.send_id, t.campaign_id, t.offer_id, t.user_agent), (t.day, t.send_id, t.campaign_id, t.offer_id, t.block))
         ), places AS MATERIALIZED (
             SELECT t.*, g.kind, g.number FROM (SELECT DISTINCT w.send_id, w.campaign_id, w.offer_id FROM taps AS w) AS t
             LEFT JOIN postback.offers AS o ON o.offer_id = t.offer_id
             CROSS JOIN LATERAL _postback.fraud_groups(nullif(t.send_id, 0), nullif(t.campaign_id, 0), o.network_id) AS g
         ), counts AS MATERIALIZED (
-            SELECT t.day, g.kind, g.number, v.what, v.value, sum(t.n)::double precision AS n
+            SELECT t.day, g.kind, g.number, t.what, t.value, sum(t.n) AS n
             FROM taps AS t
             JOIN places AS g ON g.send_id = t.send_id AND g.campaign_id = t.campaign_id AND g.offer_id = t.offer_id
-            CROSS JOIN LATERAL (VALUES ('user_agents', t.user_agent), ('address_blocks', t.block)) AS v (what, value)
             GROUP BY 1, 2, 3, 4, 5
         ), everything AS MATERIALIZED (
-            SELECT t.day, v.what, v.value, sum(t.n)::double precision AS n
-            FROM taps AS t CROSS JOIN LATERAL (VALUES ('user_agents', t.user_agent), ('address_blocks', t.block)) AS v (what, value)
-            GROUP BY 1, 2, 3
+            SELECT t.day, t.what, t.value, sum(t.n) AS n FROM taps AS t GROUP BY 1, 2, 3
         ), totals AS (
             SELECT e.day, e.what, sum(e.n) AS n, sum(e.n * ln(e.n)) AS nlogn FROM everything AS e GROUP BY 1, 2
         ), entropies AS (

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION postback.fraud_scan(timestamptz, timestamptz) IS
 
 CREATE FUNCTION _postback.run_fraud_rules(wanted text[], since timestamptz, until timestamptz)
 RETURNS TABLE (rule text, flags bigint, items bigint)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
 #variable_conflict use_column
 DECLARE
     r record;
