@@ -26,7 +26,7 @@ BEGIN
     FOR found_on IN
         WITH taps AS MATERIALIZED (
             SELECT t.day, t.send_id, t.campaign_id, t.offer_id, CASE WHEN grouping(t.user_agent) = 0 THEN 'user_agents' ELSE 'address_blocks' END AS what,
-                coalesce(t.user_agent, t.block::text) AS value, count(*)::double precision AS n
+                hashtextextended(coalesce(t.user_agent, t.block::text), 0) AS value, count(*)::double precision AS n
             FROM (
                 -- Numbers that are not there as 0, so that they can be joined.
                 SELECT date_trunc('day', c.clicked_at) AS day, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id,
