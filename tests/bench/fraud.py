@@ -27,16 +27,18 @@ SCORES = """
         WHERE i.kind = CASE WHEN i.rule IN ('fast_conversion', 'transaction_reuse') THEN 'conversion' WHEN i.rule = 'spoofed_postbacks' THEN 'postback' ELSE 'click' END
         UNION SELECT f.rule, f.subject_kind || ' ' || f.subject FROM postback.flags AS f WHERE f.subject_kind IN ('send', 'partner') OR f.subject_kind = 'network' AND f.rule <> 'spoofed_postbacks'
     )
-    SELECT r.rule, (SELECT count(*) FROM truth AS t WHERE t.rule = r.rule),
-        (SELECT count(*) FROM truth AS t JOIN named AS n ON n.rule = t.rule AND n.item = t.item WHERE t.rule = r.rule),
-        (SELECT count(*) FROM named AS n WHERE n.rule = r.rule),
-        (SELECT count(*) FROM named AS n WHERE n.rule = r.rule AND EXISTS (SELECT FROM truth AS t WHERE t.item = n.item))
-    FROM postback.fraud_rules AS r ORDER BY r.rule"""
+    SELECT r.rule, p.n, coalesce(f.n, 0), coalesce(m.n, 0), coalesce(y.n, 0)
+    FROM postback.fraud_rules AS r
+    JOIN (SELECT rule, count(*) AS n FROM truth GROUP BY rule) AS p ON p.rule = r.rule
+    LEFT JOIN (SELECT rule, count(*) AS n FROM truth JOIN named USING (rule, item) GROUP BY rule) AS f ON f.rule = r.rule
+    LEFT JOIN (SELECT rule, count(*) AS n FROM named GROUP BY rule) AS m ON m.rule = r.rule
+    LEFT JOIN (SELECT rule, count(*) AS n FROM named WHERE item IN (SELECT item FROM truth) GROUP BY rule) AS y ON y.rule = r.rule
+    ORDER BY r.rule"""
 FALSE_FLAGS = """
-    SELECT (SELECT count(*) FROM sim_clicks AS c WHERE c.planted IS NULL AND EXISTS (SELECT FROM _postback.flag_items AS i WHERE i.kind = 'click' AND i.item = c.click_id))
+    SELECT (SELECT count(*) FROM sim_clicks AS c WHERE c.planted IS NULL AND c.click_id IN (SELECT i.item FROM _postback.flag_items AS i WHERE i.kind = 'click'))
          + (SELECT count(*) FROM sim_answers AS a WHERE a.planted IS NULL AND a.verdict = 'accepted'
-            AND NOT EXISTS (SELECT FROM sim_answers AS m WHERE m.conversion = a.conversion AND m.planted IS NOT NULL)
-            AND EXISTS (SELECT FROM _postback.flag_items AS i WHERE i.kind = 'conversion' AND i.item = a.conversion_id)),
+            AND a.conversion NOT IN (SELECT m.conversion FROM sim_answers AS m WHERE m.planted IS NOT NULL AND m.conversion IS NOT NULL)
+            AND a.conversion_id IN (SELECT i.item FROM _postback.flag_items AS i WHERE i.kind = 'conversion')),
         (SELECT count(*) FROM sim_clicks WHERE planted IS NULL) + (SELECT count(*) FROM sim_answers WHERE planted IS NULL AND verdict = 'accepted')"""
 
 
