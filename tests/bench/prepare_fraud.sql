@@ -10,11 +10,11 @@ SELECT postback.add_network('Network ' || n) FROM generate_series(1, 5) AS n;
 SELECT postback.add_network_secret('network-' || n, 'hmac', 'a secret of sixteen bytes') FROM generate_series(4, 5) AS n;
 SELECT postback.add_offer('Offer ' || n, 'https://network.example.com/{click_id}', offer_id => n, network => 'network-' || n) FROM generate_series(1, 3) AS n;
 INSERT INTO postback.payout_tiers (tier_id, name, share) VALUES (1, 'all', 0.5);
-INSERT INTO postback.partners (partner_id, name, tier_id) SELECT n, 'Partner ' || n, 1 FROM generate_series(1, 30) AS n;
+INSERT INTO postback.partners (partner_id, name, tier_id) SELECT n, 'Partner ' || n, 1 FROM generate_series(1, 40) AS n;
 
 -- Sends 1 to 200 are clean. 201 to 206 come from few devices or blocks, 211 to 214 convert too well, 221 to 224 are taken back; each has a partner of its own.
 CREATE TABLE sim_sends AS
-SELECT n AS send_id, 1 + n % 3 AS offer_id, CASE WHEN n <= 200 THEN 1 + n % 10 ELSE n - 195 END AS partner_id,
+SELECT n AS send_id, 1 + n % 3 AS offer_id, CASE WHEN n <= 200 THEN 1 + n % 10 ELSE n - 190 END AS partner_id,
     '2026-03-10 06:00+00'::timestamptz + sim_chance(n, 1) * interval '12 hours' AS sent_at, exp(sim_chance(n, 2) * ln(8)) AS weight,
     exp((sim_chance(n, 3) - 0.5) * ln(4)) AS converts, n % 20 = 0 AS of_one_carrier,
     CASE WHEN n BETWEEN 201 AND 203 THEN 'agents' WHEN n BETWEEN 204 AND 206 THEN 'blocks' WHEN n BETWEEN 211 AND 214 THEN 'converting' WHEN n BETWEEN 221 AND 224 THEN 'reversing' END AS planted
