@@ -60,3 +60,7 @@ CREATE TYPE _postback.path AS (
 CREATE TYPE _postback.report AS (
     import_id bigint, network_id integer, time_zone text, own_time_zone text, first_day date, last_day date, row_count bigint, bad_row_count bigint,
     imported_at timestamptz, matched_by text[], clock_offset interval);
+
+-- What a fraud rule found about one subject: the clicks, conversions and postbacks (kinds) that it names, and the numbers that decided.
+CREATE TYPE _postback.finding AS (
+    subject_kind text, subject text, evidence jsonb, private_evidence jsonb, kinds text[], items text[], buckets smallint[], ats timestamptz[]);

@@ -6,14 +6,17 @@ use pgrx::prelude::*;
 const STEPS: &[(&str, &str)] = &[
     ("tables/settings", include_str!("../../sql/tables/settings.sql")),
     ("tables/networks", include_str!("../../sql/tables/networks.sql")),
+    ("tables/partners", include_str!("../../sql/tables/partners.sql")),
     ("tables/offers", include_str!("../../sql/tables/offers.sql")),
     ("tables/links", include_str!("../../sql/tables/links.sql")),
     ("tables/clicks", include_str!("../../sql/tables/clicks.sql")),
     ("tables/postbacks", include_str!("../../sql/tables/postbacks.sql")),
     ("tables/conversions", include_str!("../../sql/tables/conversions.sql")),
+    ("tables/statements", include_str!("../../sql/tables/statements.sql")),
     ("tables/rollups", include_str!("../../sql/tables/rollups.sql")),
     ("tables/touches", include_str!("../../sql/tables/touches.sql")),
     ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),
+    ("tables/fraud", include_str!("../../sql/tables/fraud.sql")),
     ("tables/dead_letters", include_str!("../../sql/tables/dead_letters.sql")),
     ("tables/report_imports", include_str!("../../sql/tables/report_imports.sql")),
     ("presets/report_formats", include_str!("../../sql/presets/report_formats.sql")),
@@ -52,6 +55,7 @@ const STEPS: &[(&str, &str)] = &[
     ("views/results", include_str!("../../sql/views/results.sql")),
     ("views/performance", include_str!("../../sql/views/performance.sql")),
     ("views/reconciliations", include_str!("../../sql/views/reconciliations.sql")),
+    ("views/flag_log", include_str!("../../sql/views/flag_log.sql")),
     ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 

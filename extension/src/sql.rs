@@ -189,7 +189,14 @@ extension_sql_file!(
     name = "report_totals",
     requires = ["find_causes"]
 );
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["report_totals"]);
+extension_sql_file!("../../sql/functions/payouts/partners.sql", name = "partners", requires = ["report_totals"]);
+extension_sql_file!("../../sql/functions/fraud/fraud_rules.sql", name = "fraud_rules", requires = ["partners"]);
+extension_sql_file!("../../sql/functions/fraud/find_events.sql", name = "find_events", requires = ["fraud_rules"]);
+extension_sql_file!("../../sql/functions/fraud/find_devices.sql", name = "find_devices", requires = ["find_events"]);
+extension_sql_file!("../../sql/functions/fraud/find_groups.sql", name = "find_groups", requires = ["find_devices"]);
+extension_sql_file!("../../sql/functions/fraud/fraud_scan.sql", name = "fraud_scan", requires = ["find_groups"]);
+extension_sql_file!("../../sql/functions/fraud/resolve_flag.sql", name = "resolve_flag", requires = ["fraud_scan"]);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["resolve_flag"]);
 extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",

@@ -38,16 +38,20 @@ BEGIN
             EXECUTE format('GRANT SELECT ON %s TO %I', granted, role);
         END LOOP;
         EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
-            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts, postback.rollups, postback.report_formats TO %I', role);
+            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts, postback.rollups, postback.report_formats, '
+            'postback.fraud_rules TO %I', role);
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.
         EXECUTE format('GRANT EXECUTE ON FUNCTION _postback.check_url_template(text) TO %I', role);
+        -- And that of fraud_rules.
+        EXECUTE format('GRANT EXECUTE ON FUNCTION _postback.check_fraud_rule(text, jsonb), _postback.fraud_defaults(text) TO %I', role);
+        EXECUTE format('GRANT UPDATE (enabled, parameters, severity, action) ON postback.fraud_rules TO %I', role);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
             'postback.networks, postback.link_aliases, postback.status_transitions, postback.report_formats TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
             'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries, postback.report_imports, postback.report_rows, '
-            'postback.discrepancies TO %I', role);
+            'postback.discrepancies, postback.flags, postback.ip_ranges TO %I', role);
         EXECUTE format('GRANT INSERT ON postback.report_lines TO %I', role);
         -- Not what the sending keeps there, nor enabled: that is enable_destination()'s.
         EXECUTE format('GRANT UPDATE (name, offer_id, network_id, statuses, events, method, url_template, body_template, content_type, signing, '
