@@ -51,6 +51,7 @@ const STEPS: &[(&str, &str)] = &[
     ("views/path_log", include_str!("../../sql/views/path_log.sql")),
     ("views/results", include_str!("../../sql/views/results.sql")),
     ("views/performance", include_str!("../../sql/views/performance.sql")),
+    ("views/payouts", include_str!("../../sql/views/payouts.sql")),
     ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 

@@ -177,7 +177,19 @@ extension_sql_file!(
     requires = ["finish_deliveries"]
 );
 extension_sql_file!("../../sql/functions/payouts/partners.sql", name = "partners", requires = ["enable_destination"]);
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["partners"]);
+extension_sql_file!(
+    "../../sql/functions/payouts/partner_trust.sql",
+    name = "partner_trust",
+    requires = ["partners"]
+);
+extension_sql_file!(
+    "../../sql/functions/payouts/open_earnings.sql",
+    name = "open_earnings",
+    requires = ["partner_trust"]
+);
+extension_sql_file!("../../sql/functions/payouts/payables.sql", name = "payables", requires = ["open_earnings"]);
+extension_sql_file!("../../sql/functions/payouts/close_payout.sql", name = "close_payout", requires = ["payables"]);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["close_payout"]);
 extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",
