@@ -4,7 +4,7 @@ CREATE VIEW postback.partner_balances AS
 SELECT b.partner_id, p.name AS partner, t.name AS tier, b.currency, sum(b.due) AS due, sum(b.withheld) AS withheld, sum(b.paid) AS paid,
        max(b.last_paid_at) AS last_paid_at
 FROM (
-    SELECT d.partner_id, d.currency, sum(d.amount) AS due, sum(d.withheld) AS withheld, 0 AS paid, NULL::timestamptz AS last_paid_at
+    SELECT d.partner_id, d.currency::postback.currency, sum(d.amount) AS due, sum(d.withheld) AS withheld, 0 AS paid, NULL::timestamptz AS last_paid_at
     FROM postback.payables() AS d GROUP BY d.partner_id, d.currency
     UNION ALL
     SELECT s.partner_id, s.currency, 0, 0, sum(s.amount), max(s.closed_at) FROM postback.statements AS s GROUP BY s.partner_id, s.currency) AS b

@@ -27,7 +27,7 @@ BEGIN
         WHERE s.partner_id = partner AND l.conversion_id IS NOT NULL
         GROUP BY l.conversion_id, l.bucket
     ), tier AS MATERIALIZED (
-        SELECT t.share, t.conversion_cap, t.currency::text,
+        SELECT t.share, t.conversion_cap::numeric, t.currency::text,
                CASE WHEN lag(h.changed_at) OVER (ORDER BY h.changed_at) IS NULL THEN '-infinity' ELSE h.changed_at END AS since,
                lead(h.changed_at, 1, 'infinity') OVER (ORDER BY h.changed_at) AS until
         FROM postback.tier_changes AS h JOIN postback.payout_tiers AS t ON t.tier_id = h.tier_id
@@ -38,7 +38,7 @@ BEGIN
                coalesce(s.capped, 0) AS capped, s.share, s.conversion_cap
         FROM theirs AS m FULL JOIN settled AS s ON s.conversion_id = m.conversion_id AND s.bucket = m.bucket
     )
-    SELECT k.conversion_id, k.bucket, c.converted_at, c.status, c.currency::text, c.payout, e.share, e.conversion_cap, t.currency,
+    SELECT k.conversion_id, k.bucket, c.converted_at, c.status, c.currency::text, c.payout::numeric, e.share, e.conversion_cap, t.currency,
            w.worth, d.due, greatest(g.gross - w.worth - k.capped, 0), k.paid, k.is_theirs
     FROM known AS k
     JOIN postback.conversions AS c ON c.conversion_id = k.conversion_id AND c.bucket = k.bucket
