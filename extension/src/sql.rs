@@ -176,7 +176,12 @@ extension_sql_file!(
     name = "enable_destination",
     requires = ["finish_deliveries"]
 );
-extension_sql_file!("../../sql/functions/payouts/partners.sql", name = "partners", requires = ["enable_destination"]);
+extension_sql_file!(
+    "../../sql/functions/fraud/fraud_rules.sql",
+    name = "fraud_rules",
+    requires = ["enable_destination"]
+);
+extension_sql_file!("../../sql/functions/payouts/partners.sql", name = "partners", requires = ["fraud_rules"]);
 extension_sql_file!(
     "../../sql/functions/payouts/partner_trust.sql",
     name = "partner_trust",

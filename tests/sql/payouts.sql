@@ -88,6 +88,25 @@ SELECT results_eq('SELECT * FROM pg_temp.open(12, ''2026-03-31 09:59:59+00'')', 
 SELECT is((SELECT explanation FROM postback.payables(12, '2026-03-31 00:00+00')), 'on hold until 2026-03-31 10:00:00+00', 'it says until when');
 SELECT results_eq('SELECT * FROM pg_temp.open(12, ''2026-03-31 10:00+00'')', ARRAY['h1 share 8.00 USD on 2026-03-01'], 'and then it is');
 
+-- An open fraud flag.
+INSERT INTO postback.flags (rule, subject_kind, subject, severity, action, first_at, last_at, opened_at, updated_at, evidence)
+SELECT 'fast_conversion', 'conversion', conversion_id, 'high', 'hold', now(), now(), now(), now(), '{}' FROM postback.conversions WHERE transaction_id = 'h1';
+INSERT INTO _postback.flag_items (rule, subject, kind, item, bucket, at, flag_id)
+SELECT rule, subject, 'conversion', conversion_id, bucket, now(), flag_id FROM postback.flags JOIN postback.conversions ON conversion_id = subject;
+SELECT results_eq('SELECT * FROM pg_temp.open(12, ''2026-04-01 00:00+00'')', ARRAY['h1 flag 0 withheld 8.00 USD on 2026-03-01'], 'an open flag holds what it names');
+UPDATE postback.flags SET status = 'dismissed', decision = 'release', closed_at = now();
+SELECT results_eq('SELECT * FROM pg_temp.closed(12, ''2026-04-01 00:00+00'')', ARRAY['USD 8.00 1 new'], 'a dismissed one does not');
+
+-- Trust: (approved + 1) / (decided + 2) of the 90 days before.
+UPDATE postback.payout_tiers SET min_trust = 0.7 WHERE tier_id = 2;
+CALL pg_temp.earn('h2', :held, 10, '2026-04-02 10:00+00');
+SELECT is((SELECT trust FROM postback.partner_trust('2026-05-10 00:00+00') WHERE partner_id = 12), 0.7500, 'two of two approved');
+SELECT results_eq('SELECT * FROM pg_temp.open(12, ''2026-05-10 00:00+00'')', ARRAY['h2 share 8.00 USD on 2026-04-02'], 'are enough for the tier');
+CALL pg_temp.earn('h3', :held, 10, '2026-04-02 11:00+00', 'reversed');
+SELECT is((SELECT trust FROM postback.partner_trust('2026-05-10 00:00+00') WHERE partner_id = 12), 0.6000, 'a reversal lowers it');
+SELECT results_eq('SELECT * FROM pg_temp.open(12, ''2026-05-10 00:00+00'')', ARRAY['h2 trust 0 withheld 8.00 USD on 2026-04-02'], 'a partner below the tier''s trust is paid nothing for now');
+UPDATE postback.payout_tiers SET min_trust = 0 WHERE tier_id = 2;
+
 -- Caps that defer: 20 a conversion, 50 a day of New York.
 CALL pg_temp.earn('d1', :deferring, 30, '2026-03-02 04:59+00');
 CALL pg_temp.earn('d2', :deferring, 60, '2026-03-02 05:00+00');

@@ -6,7 +6,8 @@
 CREATE FUNCTION _postback.open_earnings(partner bigint)
 RETURNS TABLE (
     conversion_id text, bucket smallint, converted_at timestamptz, status postback.conversion_status, currency text, payout numeric,
-    share numeric, conversion_cap numeric, cap_currency text, worth numeric, due numeric, newly_capped numeric, paid numeric, is_theirs boolean)
+    share numeric, conversion_cap numeric, cap_currency text, worth numeric, due numeric, newly_capped numeric, paid numeric, is_theirs boolean,
+    is_paid_elsewhere boolean, held_by text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -39,7 +40,13 @@ BEGIN
         FROM theirs AS m FULL JOIN settled AS s ON s.conversion_id = m.conversion_id AND s.bucket = m.bucket
     )
     SELECT k.conversion_id, k.bucket, c.converted_at, c.status, c.currency::text, c.payout::numeric, e.share, e.conversion_cap, t.currency,
-           w.worth, d.due, greatest(g.gross - w.worth - k.capped, 0), k.paid, k.is_theirs
+           w.worth, d.due, greatest(g.gross - w.worth - k.capped, 0), k.paid, k.is_theirs,
+           -- On balance, before its send changed hands.
+           EXISTS (
+               SELECT FROM postback.statement_lines AS l JOIN postback.statements AS s ON s.statement_id = l.statement_id
+               WHERE l.conversion_id = k.conversion_id AND l.bucket = k.bucket AND s.partner_id <> partner
+               GROUP BY s.partner_id HAVING sum(l.amount) > 0),
+           (SELECT min(h.rule) FROM _postback.held_conversions AS h WHERE h.conversion_id = k.conversion_id AND h.bucket = k.bucket)
     FROM known AS k
     JOIN postback.conversions AS c ON c.conversion_id = k.conversion_id AND c.bucket = k.bucket
     JOIN tier AS t ON c.converted_at >= t.since AND c.converted_at < t.until

@@ -105,10 +105,12 @@ BEGIN
             LOOP
                 amount := -taken.amount;
                 day := taken.day;
-                place := day - date '2000-01-01';
-                month := 12 * extract(year FROM day) + extract(month FROM day);
-                used_of_day[place] := coalesce(used_of_day[place], 0) + amount;
-                used_of_month[month] := coalesce(used_of_month[month], 0) + amount;
+                IF e.currency = terms.currency THEN
+                    place := day - date '2000-01-01';
+                    month := 12 * extract(year FROM day) + extract(month FROM day);
+                    used_of_day[place] := coalesce(used_of_day[place], 0) + amount;
+                    used_of_month[month] := coalesce(used_of_month[month], 0) + amount;
+                END IF;
                 RETURN NEXT;
             END LOOP;
             CONTINUE;
@@ -117,8 +119,9 @@ BEGIN
         reason := CASE
             WHEN e.status = 'pending' THEN 'pending'
             WHEN e.converted_at + terms.hold > until THEN 'hold'
+            WHEN e.held_by IS NOT NULL THEN 'flag'
             WHEN e.currency <> coalesce(e.cap_currency, e.currency) OR e.currency <> coalesce(terms.currency, e.currency) THEN 'currency'
-            WHEN _postback.is_paid_elsewhere(partner, e.conversion_id, e.bucket) THEN 'elsewhere'
+            WHEN e.is_paid_elsewhere THEN 'elsewhere'
             WHEN trust < terms.min_trust THEN 'trust' END;
         IF reason IS NOT NULL THEN
             amount := 0;
@@ -127,6 +130,7 @@ BEGIN
             explanation := CASE reason
                 WHEN 'pending' THEN 'the network has not approved it yet'
                 WHEN 'hold' THEN format('on hold until %s', e.converted_at + terms.hold)
+                WHEN 'flag' THEN format('held by the fraud rule "%s"', e.held_by)
                 WHEN 'currency' THEN format('the caps of the tier are in %s', coalesce(terms.currency, e.cap_currency))
                 WHEN 'elsewhere' THEN 'it was paid to another partner and is not taken back yet'
                 WHEN 'trust' THEN format('the partner''s trust is %s, and the tier asks for %s', trust, terms.min_trust) END;
@@ -139,7 +143,7 @@ BEGIN
         reason := 'share';
         open := e.due;
         day := CASE WHEN terms.above_cap = 'defer' THEN greatest(own_day, day_with_room) ELSE own_day END;
-        WHILE open > 0 AND day <= last_day LOOP
+        WHILE open > 0 AND (day = own_day OR day <= last_day) LOOP
             place := day - date '2000-01-01';
             month := 12 * extract(year FROM day) + extract(month FROM day);
             amount := least(open, terms.daily_cap - coalesce(used_of_day[place], 0), terms.monthly_cap - coalesce(used_of_month[month], 0));
@@ -187,17 +191,5 @@ BEGIN
     FROM postback.statements AS s JOIN postback.statement_lines AS l ON l.statement_id = s.statement_id
     WHERE s.partner_id = partner AND l.conversion_id IS NULL
     GROUP BY s.currency HAVING sum(l.amount) <> 0;
-END
-$$;
-
--- Whether another partner has been paid for it on balance: before its send changed hands.
-CREATE FUNCTION _postback.is_paid_elsewhere(partner bigint, conversion_id text, bucket smallint)
-RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN EXISTS (
-        SELECT FROM postback.statement_lines AS l JOIN postback.statements AS s ON s.statement_id = l.statement_id
-        WHERE l.conversion_id = conversion_id AND l.bucket = bucket AND s.partner_id <> partner
-        GROUP BY s.partner_id HAVING sum(l.amount) > 0);
 END
 $$;
