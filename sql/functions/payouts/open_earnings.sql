@@ -6,7 +6,7 @@
 CREATE FUNCTION _postback.open_earnings(partner bigint)
 RETURNS TABLE (
     conversion_id text, bucket smallint, converted_at timestamptz, status postback.conversion_status, currency text, payout numeric,
-    share numeric, conversion_cap numeric, cap_currency text, worth numeric, due numeric, newly_capped numeric, paid numeric, is_theirs boolean,
+    share numeric, conversion_cap numeric, worth numeric, due numeric, newly_capped numeric, paid numeric, is_theirs boolean,
     is_paid_elsewhere boolean, held_by text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
@@ -39,7 +39,7 @@ BEGIN
                coalesce(s.capped, 0) AS capped, s.share, s.conversion_cap
         FROM theirs AS m FULL JOIN settled AS s ON s.conversion_id = m.conversion_id AND s.bucket = m.bucket
     )
-    SELECT k.conversion_id, k.bucket, c.converted_at, c.status, c.currency::text, c.payout::numeric, e.share, e.conversion_cap, t.currency,
+    SELECT k.conversion_id, k.bucket, c.converted_at, c.status, c.currency::text, c.payout::numeric, e.share, e.conversion_cap,
            w.worth, d.due, greatest(g.gross - w.worth - k.capped, 0), k.paid, k.is_theirs,
            -- On balance, before its send changed hands.
            EXISTS (
@@ -50,7 +50,7 @@ BEGIN
     FROM known AS k
     JOIN postback.conversions AS c ON c.conversion_id = k.conversion_id AND c.bucket = k.bucket
     JOIN tier AS t ON c.converted_at >= t.since AND c.converted_at < t.until
-    CROSS JOIN LATERAL (SELECT CASE WHEN k.is_settled THEN k.share ELSE t.share END, CASE WHEN k.is_settled THEN k.conversion_cap ELSE t.conversion_cap END)
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.is_settled THEN k.share ELSE t.share END, CASE WHEN k.is_settled THEN k.conversion_cap WHEN c.currency = t.currency THEN t.conversion_cap END)
         AS e (share, conversion_cap)
     -- In the currency's minor unit, or in the payout's last decimal where that is finer.
     CROSS JOIN LATERAL (SELECT CASE WHEN k.is_theirs THEN round(c.payout * e.share, greatest(_postback.minor_units(c.currency), min_scale(c.payout))) ELSE 0 END)

@@ -120,7 +120,7 @@ BEGIN
             WHEN e.status = 'pending' THEN 'pending'
             WHEN e.converted_at + terms.hold > until THEN 'hold'
             WHEN e.held_by IS NOT NULL THEN 'flag'
-            WHEN e.currency <> coalesce(e.cap_currency, e.currency) OR e.currency <> coalesce(terms.currency, e.currency) THEN 'currency'
+            WHEN e.currency <> terms.currency THEN 'currency'
             WHEN e.is_paid_elsewhere THEN 'elsewhere'
             WHEN trust < terms.min_trust THEN 'trust' END;
         IF reason IS NOT NULL THEN
@@ -131,7 +131,7 @@ BEGIN
                 WHEN 'pending' THEN 'the network has not approved it yet'
                 WHEN 'hold' THEN format('on hold until %s', e.converted_at + terms.hold)
                 WHEN 'flag' THEN format('held by the fraud rule "%s"', e.held_by)
-                WHEN 'currency' THEN format('the caps of the tier are in %s', coalesce(terms.currency, e.cap_currency))
+                WHEN 'currency' THEN format('the caps of the tier are in %s', terms.currency)
                 WHEN 'elsewhere' THEN 'it was paid to another partner and is not taken back yet'
                 WHEN 'trust' THEN format('the partner''s trust is %s, and the tier asks for %s', trust, terms.min_trust) END;
             IF withheld > 0 THEN
