@@ -40,6 +40,9 @@ BEGIN
         WHERE NOT (due ->> closed.currency)::numeric - closed.amount BETWEEN 0 AND 0.009999 OR scale(closed.amount) > CASE closed.currency WHEN 'KWD' THEN 3 ELSE 2 END;
         INSERT INTO broken SELECT seed, step, format('conversion %s was paid %s and earns %s', a.conversion_id, a.paid, a.worth)
         FROM accounts AS a WHERE a.campaign_id = close_and_look.seed AND a.partner_id = partner AND a.currency = closed.currency AND a.paid > a.worth;
+        INSERT INTO broken SELECT seed, step, format('conversion %s was paid %s although %s of %s are forfeited', a.conversion_id, a.paid, a.forfeited, a.worth)
+        FROM accounts AS a WHERE a.campaign_id = close_and_look.seed AND a.partner_id = partner AND a.paid + a.forfeited > a.worth AND EXISTS (
+            SELECT FROM postback.statement_lines AS l WHERE l.statement_id = closed.statement_id AND l.conversion_id = a.conversion_id AND l.amount > 0);
         INSERT INTO broken SELECT seed, step, format('day %s pays %s above the cap of %s', d.day, d.amount, t.daily_cap)
         FROM (SELECT l.day, sum(l.amount) AS amount, max(l.statement_id) FILTER (WHERE l.amount > 0) AS last FROM postback.statement_lines AS l
               JOIN postback.statements AS s USING (statement_id) WHERE s.partner_id = partner AND s.currency = closed.currency GROUP BY l.day) AS d
