@@ -56,6 +56,7 @@ const STEPS: &[(&str, &str)] = &[
     ("views/performance", include_str!("../../sql/views/performance.sql")),
     ("views/reconciliations", include_str!("../../sql/views/reconciliations.sql")),
     ("views/flag_log", include_str!("../../sql/views/flag_log.sql")),
+    ("views/payouts", include_str!("../../sql/views/payouts.sql")),
     ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 

@@ -196,7 +196,19 @@ extension_sql_file!("../../sql/functions/fraud/find_devices.sql", name = "find_d
 extension_sql_file!("../../sql/functions/fraud/find_groups.sql", name = "find_groups", requires = ["find_devices"]);
 extension_sql_file!("../../sql/functions/fraud/fraud_scan.sql", name = "fraud_scan", requires = ["find_groups"]);
 extension_sql_file!("../../sql/functions/fraud/resolve_flag.sql", name = "resolve_flag", requires = ["fraud_scan"]);
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["resolve_flag"]);
+extension_sql_file!(
+    "../../sql/functions/payouts/partner_trust.sql",
+    name = "partner_trust",
+    requires = ["resolve_flag"]
+);
+extension_sql_file!(
+    "../../sql/functions/payouts/open_earnings.sql",
+    name = "open_earnings",
+    requires = ["partner_trust"]
+);
+extension_sql_file!("../../sql/functions/payouts/payables.sql", name = "payables", requires = ["open_earnings"]);
+extension_sql_file!("../../sql/functions/payouts/close_payout.sql", name = "close_payout", requires = ["payables"]);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["close_payout"]);
 extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",

@@ -42,6 +42,8 @@ CREATE TABLE postback.conversions (
     CONSTRAINT conversions_payout_only_while_it_counts CHECK (payout = 0 OR status IN ('pending', 'approved'))
 );
 CREATE INDEX conversions_converted_at_idx ON postback.conversions (converted_at);
+-- What each partner has earned, by the partner's sends; of clicks without a send, by campaign. Few values, so that it is small.
+CREATE INDEX conversions_send_idx ON postback.conversions (send_id, campaign_id);
 CREATE INDEX conversions_test_idx ON postback.conversions (conversion_id, bucket) WHERE is_test;
 CREATE INDEX conversions_subscriber_idx ON postback.conversions (bucket, subscriber_id, converted_at);
 COMMENT ON TABLE postback.conversions IS 'The current truth about each transaction; its history is conversion_events.';
