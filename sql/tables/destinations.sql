@@ -6,6 +6,7 @@ CREATE TABLE postback.destinations (
     enabled boolean NOT NULL DEFAULT true,
     offer_id bigint,
     network_id integer,
+    partner_id bigint,
     statuses postback.conversion_status[] NOT NULL,
     events text[],
     method text NOT NULL,
@@ -45,6 +46,7 @@ CREATE TABLE postback.destinations (
 COMMENT ON TABLE postback.destinations IS 'Who is told about conversions over HTTP: which of them, in which form and how fast.';
 COMMENT ON COLUMN postback.destinations.offer_id IS 'Only conversions of this offer; NULL for any.';
 COMMENT ON COLUMN postback.destinations.network_id IS 'Only conversions of this network; NULL for any.';
+COMMENT ON COLUMN postback.destinations.partner_id IS 'Only conversions of this partner, as its send has it when they change; NULL for any.';
 COMMENT ON COLUMN postback.destinations.statuses IS 'Told when a conversion reaches one of these, and when its payout changes while it is in one.';
 COMMENT ON COLUMN postback.destinations.events IS 'Only conversions with one of these events; NULL for any, also for none.';
 COMMENT ON COLUMN postback.destinations.url_template IS 'http(s) URL with macros in path and query, which are percent-encoded. Public addresses only.';

@@ -16,6 +16,7 @@ BEGIN
       AND NEW.status = ANY (d.statuses)
       AND (d.offer_id IS NULL OR d.offer_id = NEW.offer_id)
       AND (d.network_id IS NULL OR d.network_id = NEW.network_id)
+      AND (d.partner_id IS NULL OR d.partner_id = _postback.partner_of(NEW.send_id, NEW.campaign_id))
       AND (d.events IS NULL OR NEW.event = ANY (d.events));
     RETURN NULL;
 END
