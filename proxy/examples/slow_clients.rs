@@ -28,11 +28,12 @@ async fn main() -> Outcome<()> {
         tokio::spawn(client(address.clone(), number, Arc::clone(&waiting)));
         if number % 100 == 99 {
             // No more at once than a listener's backlog holds.
-            let _ = waiting.acquire_many(100).await?.forget();
+            waiting.acquire_many(100).await?.forget();
         }
     }
-    let _ = waiting.acquire_many(u32::try_from(count % 100)?).await?;
-    println!("{count} connections");
+    waiting.acquire_many(u32::try_from(count % 100)?).await?.forget();
+    tokio::io::stdout().write_all(format!("{count} connections\n").as_bytes()).await?;
+    tokio::io::stdout().flush().await?;
     std::future::pending().await
 }
 
