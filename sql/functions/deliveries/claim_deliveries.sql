@@ -159,7 +159,7 @@ BEGIN
         fields) AS r
     WHERE d.destination_id = destination_id AND fields IS NOT NULL;
     IF request.url IS NULL THEN
-        UPDATE postback.deliveries AS w SET state = 'dead', finished_at = now, last_error = coalesce(request.problem, 'what it is about is gone')
+        UPDATE postback.deliveries AS w SET state = 'dead', finished_at = now, last_error = coalesce(request.problem, 'its conversion is gone')
         WHERE w.delivery_id = delivery_id;
         RETURN;
     END IF;
