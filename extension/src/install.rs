@@ -16,6 +16,8 @@ const STEPS: &[(&str, &str)] = &[
     ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),
     ("tables/alerts", include_str!("../../sql/tables/alerts.sql")),
     ("tables/dead_letters", include_str!("../../sql/tables/dead_letters.sql")),
+    ("tables/report_imports", include_str!("../../sql/tables/report_imports.sql")),
+    ("presets/report_formats", include_str!("../../sql/presets/report_formats.sql")),
     ("presets/generic", include_str!("../../sql/presets/generic.sql")),
     ("presets/tune", include_str!("../../sql/presets/tune.sql")),
     ("presets/everflow", include_str!("../../sql/presets/everflow.sql")),
@@ -50,6 +52,7 @@ const STEPS: &[(&str, &str)] = &[
     ("views/path_log", include_str!("../../sql/views/path_log.sql")),
     ("views/results", include_str!("../../sql/views/results.sql")),
     ("views/performance", include_str!("../../sql/views/performance.sql")),
+    ("views/reconciliations", include_str!("../../sql/views/reconciliations.sql")),
     ("views/delivery_queue", include_str!("../../sql/views/delivery_queue.sql")),
 ];
 

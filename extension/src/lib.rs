@@ -14,6 +14,7 @@ mod journeys;
 mod kept_json;
 mod medians;
 mod messages;
+mod reports;
 mod signatures;
 mod sql;
 mod templates;

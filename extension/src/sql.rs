@@ -176,7 +176,20 @@ extension_sql_file!(
     name = "enable_destination",
     requires = ["finish_deliveries"]
 );
-extension_sql_file!("../../sql/functions/diagnose/alerts.sql", name = "alerts", requires = ["enable_destination"]);
+extension_sql_file!(
+    "../../sql/functions/reconcile/import_report.sql",
+    name = "import_report",
+    requires = ["enable_destination"]
+);
+extension_sql_file!("../../sql/functions/reconcile/reconcile.sql", name = "reconcile", requires = ["import_report"]);
+extension_sql_file!("../../sql/functions/reconcile/pair_apart.sql", name = "pair_apart", requires = ["reconcile"]);
+extension_sql_file!("../../sql/functions/reconcile/find_causes.sql", name = "find_causes", requires = ["pair_apart"]);
+extension_sql_file!(
+    "../../sql/functions/reconcile/report_totals.sql",
+    name = "report_totals",
+    requires = ["find_causes"]
+);
+extension_sql_file!("../../sql/functions/diagnose/alerts.sql", name = "alerts", requires = ["report_totals"]);
 extension_sql_file!("../../sql/functions/diagnose/alert_metrics.sql", name = "alert_metrics", requires = ["alerts"]);
 extension_sql_file!(
     "../../sql/functions/diagnose/check_alerts.sql",
