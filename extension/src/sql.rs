@@ -177,9 +177,14 @@ extension_sql_file!(
     requires = ["finish_deliveries"]
 );
 extension_sql_file!(
+    "../../sql/functions/fraud/fraud_rules.sql",
+    name = "fraud_rules",
+    requires = ["enable_destination"]
+);
+extension_sql_file!(
     "../../sql/functions/reconcile/import_report.sql",
     name = "import_report",
-    requires = ["enable_destination"]
+    requires = ["fraud_rules"]
 );
 extension_sql_file!("../../sql/functions/reconcile/reconcile.sql", name = "reconcile", requires = ["import_report"]);
 extension_sql_file!("../../sql/functions/reconcile/pair_apart.sql", name = "pair_apart", requires = ["reconcile"]);
