@@ -5,11 +5,12 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     granted text;
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
-        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
+        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at',
+        'report_spool', 'record_preflight'];
     -- What reports call as whoever asks for them.
     arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths'];
     reports CONSTANT text[] := ARRAY['attribution', 'compare_models', 'explain_credit', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
-        'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
+        'next_offer', 'diagnose', 'preflight', 'macro_conformance', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN
         RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object', HINT = 'CREATE ROLE first; postback makes none.';
@@ -38,13 +39,13 @@ BEGIN
             EXECUTE format('GRANT SELECT ON %s TO %I', granted, role);
         END LOOP;
         EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
-            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts, postback.rollups TO %I', role);
+            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts, postback.alert_rules, postback.preflight_runs, postback.rollups TO %I', role);
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.
         EXECUTE format('GRANT EXECUTE ON FUNCTION _postback.check_url_template(text) TO %I', role);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
-            'postback.networks, postback.link_aliases, postback.status_transitions TO %I', role);
+            'postback.networks, postback.link_aliases, postback.status_transitions, postback.alert_rules TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
             'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries TO %I', role);
         -- Not what the sending keeps there, nor enabled: that is enable_destination()'s.
