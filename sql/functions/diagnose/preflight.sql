@@ -78,7 +78,7 @@ BEGIN
         format('recipes %s; asked for %s', array_to_string(net.dedupe, ' or '), array_to_string(asked, ', ')),
         'Ask the network for its transaction id, so that a second sale of a click is no duplicate; if it has none, say with duplicate_policies what a repeat means.'),
     (10, 'test_postback', coalesce(test.reason LIKE '%in earnest accepted%', false),
-        coalesce(format('at %s: %s', test.received_at, test.reason), 'none within seven days'), format('SELECT * FROM postback.test_postback(%L).', net.slug)),
+        CASE WHEN test.received_at IS NULL THEN 'none within seven days' ELSE format('at %s: %s', test.received_at, test.reason) END, format('SELECT * FROM postback.test_postback(%L).', net.slug)),
     (11, 'report_shows_test', tests > 0, format('performance(…, with_tests => true) shows %s test conversions of the offer', tests),
         format('SELECT * FROM postback.test_postback(%L, click_id) with the id of a click of this offer.', net.slug));
 END
