@@ -211,7 +211,7 @@ impl Database {
 }
 
 /// The server's message and SQLSTATE, or the driver's message with its cause.
-fn described(error: &tokio_postgres::Error) -> String {
+pub fn described(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => format!("{} (SQLSTATE {})", error.message(), error.code().code()),
         None => error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),

@@ -16,6 +16,7 @@ pub mod drain;
 pub mod error;
 pub mod health;
 pub mod host;
+pub mod import_report;
 pub mod logging;
 pub mod metrics;
 pub mod misses;

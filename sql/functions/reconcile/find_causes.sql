@@ -1,5 +1,5 @@
 -- Why what is apart is apart: the first cause that there is evidence for, else unexplained.
-CREATE FUNCTION _postback.find_causes(imp postback.report_imports, lag interval)
+CREATE FUNCTION _postback.find_causes(imp _postback.report, lag interval)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE _postback.apart AS a
@@ -23,7 +23,7 @@ $$;
 
 -- A postback that said it and changed nothing, with the verdict it got: of the same transaction, else of the same click, or of the
 -- beginning of the click. About a status or payout, only one that says the report's.
-CREATE FUNCTION _postback.find_postbacks(imp postback.report_imports)
+CREATE FUNCTION _postback.find_postbacks(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     around CONSTANT tstzrange := _postback.days_around(imp);
@@ -69,7 +69,7 @@ END
 $$;
 
 -- A click id of the report that begins one known click, or is one in another case: cut off on the way, and so is the postback's.
-CREATE FUNCTION _postback.find_cut_clicks(imp postback.report_imports)
+CREATE FUNCTION _postback.find_cut_clicks(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     WITH cut AS (
@@ -95,7 +95,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION _postback.explain_missing_here(imp postback.report_imports)
+CREATE FUNCTION _postback.explain_missing_here(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     WITH asked AS MATERIALIZED (
@@ -116,7 +116,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION _postback.explain_missing_there(imp postback.report_imports)
+CREATE FUNCTION _postback.explain_missing_there(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     their_days CONSTANT tstzrange := _postback.days_in(imp, imp.time_zone);
@@ -159,7 +159,7 @@ END
 $$;
 
 -- One side is behind: it has not decided yet, or the conversion was once what the report says, or what tells us may still be under way.
-CREATE FUNCTION _postback.explain_statuses(imp postback.report_imports, lag interval)
+CREATE FUNCTION _postback.explain_statuses(imp _postback.report, lag interval)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE _postback.apart AS a
@@ -181,7 +181,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION _postback.explain_payouts(imp postback.report_imports)
+CREATE FUNCTION _postback.explain_payouts(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE _postback.apart AS a

@@ -26,7 +26,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit 
 #variable_conflict use_variable
 DECLARE
     net CONSTANT postback.networks := (SELECT n FROM postback.networks AS n WHERE n.network_id = _postback.network_id(network));
-    known CONSTANT postback.report_formats := _postback.report_format(net, format);
+    known CONSTANT postback.report_formats := (
+        SELECT f FROM postback.report_formats AS f WHERE f.format = _postback.report_format(net.network_id, format));
     zone CONSTANT text := coalesce(time_zone, net.time_zone);
     words CONSTANT jsonb := net.statuses || known.statuses || coalesce(lower(statuses::text)::jsonb, '{}');
     first record;
@@ -136,14 +137,15 @@ COMMENT ON FUNCTION postback.import_report(text, text, jsonb, text, text, text, 
     'report again is a unique_violation.';
 
 -- The format of this name; without a name that of the network's preset, else the generic one.
-CREATE FUNCTION _postback.report_format(net postback.networks, format text)
-RETURNS postback.report_formats LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _postback.report_format(network_id integer, format text)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    found_format postback.report_formats;
+    found_format text;
 BEGIN
-    SELECT f.* INTO found_format FROM postback.report_formats AS f
-    WHERE f.format = format OR format IS NULL AND f.format IN (net.preset, 'generic') ORDER BY f.format = 'generic' LIMIT 1;
+    SELECT f.format INTO found_format FROM postback.report_formats AS f
+    WHERE f.format = format OR format IS NULL AND f.format IN ((SELECT n.preset FROM postback.networks AS n WHERE n.network_id = network_id), 'generic')
+    ORDER BY f.format = 'generic' LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'report format "%" does not exist', format USING ERRCODE = 'no_data_found',
             HINT = 'SELECT format, title FROM postback.report_formats lists them; any other export by naming its columns.';
@@ -158,8 +160,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 #variable_conflict use_variable
 DECLARE
     fields CONSTANT text[] := ARRAY['click_id', 'transaction_id', 'conversion_id', 'event', 'status', 'payout', 'currency', 'offer_id', 'time'];
-    known CONSTANT postback.report_formats := _postback.report_format(
-        (SELECT n FROM postback.networks AS n WHERE n.network_id = _postback.network_id(network)), format);
+    known CONSTANT jsonb := (
+        SELECT f.columns FROM postback.report_formats AS f WHERE f.format = _postback.report_format(_postback.network_id(network), format));
     wrong text;
     found_fields text[] := '{}';
 BEGIN
@@ -174,7 +176,7 @@ BEGIN
     END IF;
     FOR field, place, column_name IN
         SELECT DISTINCT ON (m.key) m.key, h.place::integer, h.name
-        FROM jsonb_each(known.columns || coalesce(columns, '{}')) AS m
+        FROM jsonb_each(known || coalesce(columns, '{}')) AS m
         CROSS JOIN LATERAL jsonb_array_elements_text(CASE jsonb_typeof(m.value) WHEN 'array' THEN m.value ELSE jsonb_build_array(m.value) END)
             WITH ORDINALITY AS c (name, preference)
         JOIN unnest(header) WITH ORDINALITY AS h (name, place) ON _postback.plain_name(h.name) = _postback.plain_name(c.name)
@@ -243,12 +245,14 @@ COMMENT ON FUNCTION postback.delete_report(bigint) IS 'Forgets an import with it
 
 -- The import, locked until the end of the transaction; an error when there is none.
 CREATE FUNCTION _postback.report_import(import_id bigint)
-RETURNS postback.report_imports LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS _postback.report LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    found_import postback.report_imports;
+    found_import _postback.report;
 BEGIN
-    SELECT i.* INTO found_import FROM postback.report_imports AS i WHERE i.import_id = import_id FOR UPDATE;
+    SELECT i.import_id, i.network_id, i.time_zone, i.own_time_zone, i.first_day, i.last_day, i.row_count, i.bad_row_count, i.imported_at, i.matched_by,
+           i.clock_offset
+    INTO found_import FROM postback.report_imports AS i WHERE i.import_id = import_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'import "%" does not exist', import_id USING ERRCODE = 'no_data_found',
             HINT = 'SELECT import_id, network, days FROM postback.reconciliations lists them.';

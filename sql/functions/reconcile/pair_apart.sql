@@ -1,5 +1,5 @@
 -- Rows and conversions that the first join left apart, and that are the same all the same.
-CREATE FUNCTION _postback.pair_apart(imp postback.report_imports)
+CREATE FUNCTION _postback.pair_apart(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     around CONSTANT tstzrange := _postback.days_around(imp);

@@ -11,7 +11,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit 
 SET work_mem = '128MB' AS $$
 #variable_conflict use_variable
 DECLARE
-    imp postback.report_imports := _postback.report_import(import_id);
+    imp _postback.report := _postback.report_import(import_id);
     compared bigint;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = time_zone) THEN
@@ -23,7 +23,8 @@ BEGIN
     UPDATE postback.report_imports AS i
     SET reconciled_at = now, own_time_zone = time_zone, threshold = threshold, (matched_by, clock_offset) = (
         SELECT b.fields, b.clock_offset FROM _postback.common_ground(imp) AS b)
-    WHERE i.import_id = import_id RETURNING i.* INTO imp;
+    WHERE i.import_id = import_id;
+    imp := _postback.report_import(import_id);
 
     PERFORM _postback.find_apart(imp), _postback.pair_apart(imp), _postback.name_kinds(imp);
     PERFORM _postback.find_causes(imp, lag);
@@ -67,7 +68,7 @@ COMMENT ON FUNCTION postback.reconcile(bigint, text, numeric, interval, timestam
     'ones postback.reconciliations says investigate. A decision the other side does not know is a lag up to this age.';
 
 -- A period of whole days, as a zone has them.
-CREATE FUNCTION _postback.days_in(imp postback.report_imports, zone text)
+CREATE FUNCTION _postback.days_in(imp _postback.report, zone text)
 RETURNS tstzrange LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN tstzrange(imp.first_day::timestamp AT TIME ZONE zone, (imp.last_day + 1)::timestamp AT TIME ZONE zone);
@@ -75,7 +76,7 @@ END
 $$;
 
 -- The conversions that the first join is over: those of the days, in whichever zone they are meant, and of a day before and after.
-CREATE FUNCTION _postback.days_around(imp postback.report_imports)
+CREATE FUNCTION _postback.days_around(imp _postback.report)
 RETURNS tstzrange LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN tstzrange(imp.first_day::timestamp AT TIME ZONE 'UTC' - interval '2 days', imp.last_day::timestamp AT TIME ZONE 'UTC' + interval '3 days');
@@ -84,7 +85,7 @@ $$;
 
 -- By what rows and conversions can be paired, seen on a thousand rows: the network's conversion id, its transaction id or the click id, with
 -- the event where both sides use the same words. And how far the two clocks are apart.
-CREATE FUNCTION _postback.common_ground(imp postback.report_imports)
+CREATE FUNCTION _postback.common_ground(imp _postback.report)
 RETURNS TABLE (fields text[], clock_offset interval) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     around CONSTANT tstzrange := _postback.days_around(imp);
@@ -122,7 +123,7 @@ $$;
 
 -- Everything but the pairs that agree in status, payout and currency. Keys are compared by their hashes of 64 bits; of several rows with
 -- one key, the first goes with the first.
-CREATE FUNCTION _postback.find_apart(imp postback.report_imports)
+CREATE FUNCTION _postback.find_apart(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     around CONSTANT tstzrange := _postback.days_around(imp);
@@ -173,7 +174,7 @@ END
 $$;
 
 -- What each of them is. Conversions of the days around, which no row asked for, are nothing; nor is what pays nothing and one side has.
-CREATE FUNCTION _postback.name_kinds(imp postback.report_imports)
+CREATE FUNCTION _postback.name_kinds(imp _postback.report)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     their_days CONSTANT tstzrange := _postback.days_in(imp, imp.time_zone);
@@ -185,7 +186,9 @@ BEGIN
     UPDATE _postback.apart AS a
     SET kind = CASE
             WHEN a.conversion_id IS NULL AND a.their_status IN ('rejected', 'reversed') OR a.line IS NULL AND a.our_status IN ('rejected', 'reversed') THEN 'unpaid'
-            WHEN a.conversion_id IS NULL AND a.nth > 1 THEN 'duplicate'
+            WHEN a.conversion_id IS NULL AND a.nth > 1 AND (
+                SELECT r.event IS NOT DISTINCT FROM a.their_event FROM postback.report_rows AS r
+                WHERE r.import_id = imp.import_id AND r.line = a.first_line) THEN 'duplicate'
             WHEN a.conversion_id IS NULL THEN 'missing_here'
             WHEN a.line IS NULL THEN 'missing_there'
             WHEN a.cause IS NOT NULL THEN 'missing_here'

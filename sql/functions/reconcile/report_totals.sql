@@ -4,7 +4,7 @@ RETURNS TABLE (time_zone text, day date, currency text, their_rows bigint, our_c
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
 #variable_conflict use_variable
 DECLARE
-    imp postback.report_imports;
+    imp _postback.report;
     their_days tstzrange;
     our_days tstzrange;
 BEGIN
