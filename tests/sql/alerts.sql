@@ -33,7 +33,7 @@ SELECT is_empty(format('SELECT * FROM postback.check_alerts(%L)', :now), 'nor in
 -- Nobody converts any more, and messages are refused.
 DELETE FROM postback.clicks WHERE click_id LIKE 'now-%';
 SELECT pg_temp.hour('2026-03-10 10:30+00', 'less-', 100) \g /dev/null
-CREATE TEMP TABLE shown AS SELECT f.* FROM postback.alert_rules AS r, _postback.findings(r, :now) AS f WHERE r.name = 'conversion_rate_drop';
+CREATE TEMP TABLE shown AS SELECT f.* FROM postback.alert_rules AS r, _postback.findings(r.name, :now) AS f WHERE r.name = 'conversion_rate_drop';
 SELECT is_empty('SELECT * FROM shown', 'some more conversions than the hour before are no drop');
 UPDATE postback.conversions SET status = 'rejected' WHERE click_id LIKE 'now-%' OR click_id LIKE 'less-%';
 SELECT pg_temp.messages('2026-03-10 12:20+00', 'unauthenticated', 40) \g /dev/null

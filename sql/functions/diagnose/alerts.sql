@@ -7,13 +7,16 @@ RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     raised_id bigint;
 BEGIN
+    UPDATE postback.alerts AS a SET last_seen_at = greatest(a.last_seen_at, now), evidence = raise_alert.evidence
+    WHERE a.kind = kind AND a.subject = subject AND a.resolved_at IS NULL;
+    IF FOUND THEN
+        RETURN false;
+    END IF;
     INSERT INTO postback.alerts (kind, subject, severity, message, evidence, raised_at, last_seen_at)
     VALUES (kind, subject, severity, message, evidence, now, now)
     ON CONFLICT DO NOTHING
     RETURNING alert_id INTO raised_id;
     IF raised_id IS NULL THEN
-        UPDATE postback.alerts AS a SET last_seen_at = now, evidence = raise_alert.evidence
-        WHERE a.kind = kind AND a.subject = subject AND a.resolved_at IS NULL AND a.last_seen_at < now;
         RETURN false;
     END IF;
     PERFORM _postback.tell_alert(raised_id, 1, now);

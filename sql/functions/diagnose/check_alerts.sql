@@ -1,10 +1,11 @@
 -- Rules against numbers, numbers into incidents.
 
 -- What a rule finds now: the period beside the same hours of earlier days. An hour of the past is taken whole, so that it is counted already.
-CREATE FUNCTION _postback.findings(rule postback.alert_rules, now timestamptz)
+CREATE FUNCTION _postback.findings(rule_name text, now timestamptz)
 RETURNS TABLE (subject text, value numeric, usual numeric, volume numeric)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
+    rule CONSTANT postback.alert_rules := (SELECT r FROM postback.alert_rules AS r WHERE r.name = rule_name);
     -- Clicks of the period need as long again to convert.
     until CONSTANT timestamptz := CASE WHEN rule.metric = 'conversion_rate' THEN now - rule.duration ELSE now END;
     since CONSTANT timestamptz := until - rule.duration;
@@ -57,7 +58,7 @@ DECLARE
     found record;
 BEGIN
     FOR rule IN SELECT r.* FROM postback.alert_rules AS r WHERE r.enabled ORDER BY r.name LOOP
-        FOR found IN SELECT f.* FROM _postback.findings(rule, now) AS f ORDER BY f.subject LOOP
+        FOR found IN SELECT f.* FROM _postback.findings(rule.name, now) AS f ORDER BY f.subject LOOP
             IF _postback.raise_alert(rule.name, found.subject, rule.severity,
                 format('%s of %s is %s%s', replace(rule.metric, '_', ' '), found.subject, trim_scale(found.value),
                     CASE WHEN rule.baseline_days > 0 THEN format(', usually %s', trim_scale(found.usual)) END),

@@ -1,10 +1,13 @@
 -- The launch checklist: what must be right before a send goes out. One function per side of the chain.
 
 -- Our side: the id, the link, the offer's URL.
-CREATE FUNCTION _postback.check_links(o postback.offers, net postback.networks, s postback.sends, now timestamptz)
+CREATE FUNCTION _postback.check_links(offer bigint, network integer, send bigint, now timestamptz)
 RETURNS TABLE (place integer, name text, ok boolean, evidence text, fix text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    o CONSTANT postback.offers := (SELECT w FROM postback.offers AS w WHERE w.offer_id = offer);
+    net CONSTANT postback.networks := (SELECT w FROM postback.networks AS w WHERE w.network_id = network);
+    s CONSTANT postback.sends := (SELECT w FROM postback.sends AS w WHERE w.send_id = send);
     id CONSTANT text := postback.mint_click_id(NULL, now);
     slot CONSTANT text := (SELECT p.click_slot FROM postback.network_presets AS p WHERE p.preset = net.preset);
     names CONSTANT text[] := _postback.click_parameters(o.url_template);
@@ -40,10 +43,12 @@ END
 $$;
 
 -- The network's side: what it is to send, and whether that is believed and told apart.
-CREATE FUNCTION _postback.check_network(o postback.offers, net postback.networks, now timestamptz)
+CREATE FUNCTION _postback.check_network(offer bigint, network integer, now timestamptz)
 RETURNS TABLE (place integer, name text, ok boolean, evidence text, fix text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    o CONSTANT postback.offers := (SELECT w FROM postback.offers AS w WHERE w.offer_id = offer);
+    net CONSTANT postback.networks := (SELECT w FROM postback.networks AS w WHERE w.network_id = network);
     preset CONSTANT postback.network_presets := (SELECT p FROM postback.network_presets AS p WHERE p.preset = net.preset);
     -- The fields that the network is asked for, by its own names.
     asked CONSTANT text[] := array(
@@ -85,10 +90,12 @@ END
 $$;
 
 -- The daily work after the launch.
-CREATE FUNCTION _postback.check_operation(o postback.offers, net postback.networks, now timestamptz)
+CREATE FUNCTION _postback.check_operation(offer bigint, network integer, now timestamptz)
 RETURNS TABLE (place integer, name text, ok boolean, evidence text, fix text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    o CONSTANT postback.offers := (SELECT w FROM postback.offers AS w WHERE w.offer_id = offer);
+    net CONSTANT postback.networks := (SELECT w FROM postback.networks AS w WHERE w.network_id = network);
     rules CONSTANT bigint := (SELECT count(*) FROM postback.fraud_rules AS r WHERE r.enabled);
     imported CONSTANT timestamptz := (SELECT max(i.imported_at) FROM postback.report_imports AS i WHERE i.network_id = net.network_id);
     -- A conversion that comes before the next send belongs to this one; most come within a day, nearly all within a week.
@@ -138,9 +145,9 @@ BEGIN
     SELECT c.name, c.ok, c.evidence, CASE WHEN NOT c.ok THEN c.fix END
     FROM (
         -- An offer is asked about every link of its own, a send about those of its own.
-        SELECT * FROM _postback.check_links(o, net, s, now)
-        UNION ALL SELECT * FROM _postback.check_network(o, net, now)
-        UNION ALL SELECT * FROM _postback.check_operation(o, net, now)) AS c
+        SELECT * FROM _postback.check_links(o.offer_id, net.network_id, s.send_id, now)
+        UNION ALL SELECT * FROM _postback.check_network(o.offer_id, net.network_id, now)
+        UNION ALL SELECT * FROM _postback.check_operation(o.offer_id, net.network_id, now)) AS c
     ORDER BY c.place;
 END
 $$;
