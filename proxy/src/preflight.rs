@@ -4,9 +4,9 @@
 //! themselves a prefetch: a click that the link records is kept and never counts as a person's. Not for: pages that
 //! redirect by script, which only a browser follows.
 
+use crate::client_address::parse_network;
 use crate::config;
 use crate::outbound_client::{Client, Delivery};
-use crate::client_address::parse_network;
 use ipnet::IpNet;
 use postback_core::click_id::ClickId;
 use serde_json::{Value, json};
@@ -97,7 +97,8 @@ pub fn read_arguments(arguments: &[OsString]) -> Result<Order, String> {
 pub fn database(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Option<tokio_postgres::Config>, String> {
-    let mut variables = variables.into_iter().filter(|(name, value)| name == "POSTBACK_DATABASE_URL" && !value.is_empty());
+    let mut variables =
+        variables.into_iter().filter(|(name, value)| name == "POSTBACK_DATABASE_URL" && !value.is_empty());
     match variables.next() {
         Some(variable) => config::read_database([variable]).map(Some).map_err(|problems| problems.join("\n")),
         None => Ok(None),
@@ -216,14 +217,18 @@ async fn page_problem(client: &Client, order: &Order) -> Option<String> {
 }
 
 fn request(url: &Url, order: &Order) -> Delivery {
-    let headers = [("User-Agent", USER_AGENT), ("Accept", "text/html,*/*"), ("Sec-Purpose", "prefetch"), ("Purpose", "prefetch")];
+    let headers =
+        [("User-Agent", USER_AGENT), ("Accept", "text/html,*/*"), ("Sec-Purpose", "prefetch"), ("Purpose", "prefetch")];
     Delivery {
         id: String::new(),
         destination_id: 0,
         url: url.to_string(),
         method: "GET".to_owned(),
         content_type: None,
-        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
         body: None,
         timeout: HOP_TIMEOUT,
         allowed: order.allowed.clone(),
@@ -385,11 +390,18 @@ mod tests {
     #[test]
     fn arguments_are_checked() {
         let read = |text: &str| read_arguments(&text.split(' ').map(OsString::from).collect::<Vec<_>>());
-        let order = read("https://s.example/a --allow 127.0.0.0/8 --redirects 3 --until N.example --carries x").unwrap();
+        let order =
+            read("https://s.example/a --allow 127.0.0.0/8 --redirects 3 --until N.example --carries x").unwrap();
         assert_eq!((order.redirects, order.until.as_deref(), order.allowed.len()), (3, Some("n.example"), 1));
         for wrong in [
-            "", "ftp://s.example/", "s.example/a", "https://a.example/ https://b.example/", "https://a.example/ --until",
-            "https://a.example/ --redirects 21", "https://a.example/ --allow loopback", "https://a.example/ --speed 3",
+            "",
+            "ftp://s.example/",
+            "s.example/a",
+            "https://a.example/ https://b.example/",
+            "https://a.example/ --until",
+            "https://a.example/ --redirects 21",
+            "https://a.example/ --allow loopback",
+            "https://a.example/ --speed 3",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
