@@ -1,6 +1,6 @@
 # The commands of this project, one line each; the work is done by dev/ and tests/. `make help` lists them.
 
-.PHONY: help setup build run test faults bench bench-scale lint docs sql package clean
+.PHONY: help setup build run test faults fuzz bench bench-scale lint docs sql package clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -19,6 +19,9 @@ test: build ## everything that must hold; `tests/run STAGE...` runs a part
 
 faults: build ## kill, stop and freeze database and proxy under load, break disks and network, each kill twenty times
 	@POSTBACK_FAULT_SEEDS=20 tests/run faults
+
+fuzz: build ## every target of fuzz/ for SECONDS=60 seconds, with a private database behind
+	@SECONDS_PER_TARGET=$(or $(SECONDS),60) dev/fuzz
 
 bench: build ## load, compared with what the machine could do at best: target/bench/results.jsonl
 	@python3 -B tests/bench/run.py

@@ -1,4 +1,4 @@
-//! A TCP stream that gives up on clients who do not read, and adds what hyper's own answers lack.
+//! A client's stream that gives up on clients who do not read, and adds what hyper's own answers lack.
 //!
 //! hyper has no deadline for writing. And it answers requests that it cannot parse by itself, without asking anybody:
 //! those answers, too, must not stay in a cache, where a 414 would kill a link.
@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// How long a client may take nothing of what waits for it.
@@ -19,16 +18,16 @@ const BARE_HEADERS: &[u8] = b"\r\nconnection: close\r\ncontent-length: 0\r\n";
 
 const NO_STORE: &[u8] = b"\r\ncache-control: no-store";
 
-pub struct ClientStream {
-    stream: TcpStream,
+pub struct ClientStream<S> {
+    stream: S,
     /// An answer of hyper's with the caching line in it, and how much of it is written.
     completed: Option<(Vec<u8>, usize)>,
     /// Runs while the kernel's buffer is full; most connections never make one.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl ClientStream {
-    pub fn new(stream: TcpStream) -> Self {
+impl<S: AsyncWrite + Unpin> ClientStream<S> {
+    pub fn new(stream: S) -> Self {
         ClientStream { stream, completed: None, stalled: None }
     }
 
@@ -65,7 +64,7 @@ impl ClientStream {
     }
 }
 
-impl AsyncRead for ClientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -75,7 +74,7 @@ impl AsyncRead for ClientStream {
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.completed.is_none() {
             self.completed = complete(bytes).map(|bytes| (bytes, 0));
@@ -123,7 +122,7 @@ fn complete(bytes: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     #[test]
     fn only_answers_of_hyper_get_the_caching_line() {

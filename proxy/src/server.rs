@@ -21,6 +21,7 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -110,7 +111,8 @@ pub async fn reached(current: &mut watch::Receiver<Phase>, phase: Phase) {
     let _ = current.wait_for(|current| *current >= phase).await;
 }
 
-fn http() -> http1::Builder {
+/// How HTTP is spoken on every connection.
+pub fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
@@ -154,17 +156,23 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-struct Connection<H> {
-    handler: Arc<H>,
-    peer: IpAddr,
+/// Who answers a client, and where that one is.
+pub struct Connection<H> {
+    pub handler: Arc<H>,
+    pub peer: IpAddr,
 }
 
 impl<H: Handler> Connection<H> {
-    async fn serve(self, http: &http1::Builder, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
+    /// Sees a connection through, whatever carries its bytes.
+    pub async fn serve<S>(self, http: &http1::Builder, stream: S, mut phase: watch::Receiver<Phase>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let this = Arc::new(self);
         let service = service_fn(|request| {
             let this = Arc::clone(&this);
-            async move { Ok::<_, Infallible>(this.handler.handle(this.peer, request).await) }
+            // hyper keeps room for it on every connection: in a box an idle one holds nothing of a request.
+            Box::pin(async move { Ok::<_, Infallible>(this.handler.handle(this.peer, request).await) })
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(ClientStream::new(stream)), service));
         // What goes wrong on a connection is the client's doing: bad syntax, deadlines, resets. hyper has answered it.
@@ -179,5 +187,57 @@ impl<H: Handler> Connection<H> {
             _ = connection => {}
             () = reached(&mut phase, Phase::Closing) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    struct NotFound;
+
+    impl Handler for NotFound {
+        async fn handle(&self, _: IpAddr, _: Request<Incoming>) -> Answer {
+            answer::not_found()
+        }
+    }
+
+    /// A client's end of a connection that is being served, and who ends it with the proxy.
+    fn connected() -> (DuplexStream, watch::Sender<Phase>) {
+        let (client, stream) = duplex(1024);
+        let (phase, phases) = watch::channel(Phase::Running);
+        let connection = Connection { handler: Arc::new(NotFound), peer: IpAddr::from([127, 0, 0, 1]) };
+        tokio::spawn(async move { connection.serve(&http(), stream, phases).await });
+        (client, phase)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_do_not_ask_are_hung_up_on_at_the_deadline() {
+        for begun in ["", "GET / HTTP/1.1\r\nHost: a", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let (mut client, _phase) = connected();
+            let start = Instant::now();
+            client.write_all(begun.as_bytes()).await.unwrap();
+            let mut answers = String::new();
+            client.read_to_string(&mut answers).await.unwrap();
+            assert_eq!(start.elapsed().as_secs(), HEADER_DEADLINE.as_secs(), "{begun:?}");
+            assert_eq!(answers.starts_with("HTTP/1.1 404"), begun.ends_with("\r\n\r\n"), "{answers}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_now_and_then_do_not_put_off_the_deadline() {
+        let (mut client, _phase) = connected();
+        let start = Instant::now();
+        for byte in "GET / HTTP/1.1\r\nHost: a\r\nX-".bytes() {
+            if client.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_secs(2)).await;
+        }
+        let _ = client.read_to_end(&mut Vec::new()).await;
+        assert!(start.elapsed() <= HEADER_DEADLINE + Duration::from_secs(2));
     }
 }

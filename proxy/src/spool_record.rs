@@ -5,7 +5,7 @@
 //! a length that is not there.
 
 use crate::postback::Postback;
-use crate::redirect::{Campaign, Tap, Target, time_in};
+use crate::redirect::{Campaign, Tap, Target, code_in, time_in};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
@@ -145,6 +145,9 @@ fn tap(mut fields: Reader<'_>, kind: u8, unix_ms: u64) -> Option<Tap> {
     let is_head = fields.text()?? == "HEAD";
     let target = if kind == LINK_TAP {
         let code = fields.text()??;
+        if code_in(code) != Some(code) {
+            return None;
+        }
         let path = PathAndQuery::try_from(format!("/{code}")).ok()?;
         Target::Link { path, length: code.len(), click_id: Some(ClickId::parse(click_id)?.to_text()) }
     } else {

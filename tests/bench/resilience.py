@@ -16,6 +16,7 @@ import sys
 from harness import DATABASE, HERE, OUTPUT, REPOSITORY, Cluster, running_proxy, wait_until, wrk
 
 IDLE_CONNECTIONS = 10_000
+SLOW_CONNECTIONS = 10_000
 CLICKS = "SELECT count(*) FROM postback.clicks"
 
 
@@ -26,16 +27,15 @@ def open_loop(address, rate, seconds, connections=200):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def build_open_loop():
+def build_clients():
     subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "--package", "postback-proxy", "--example", "open_loop"],
-        check=True, cwd=REPOSITORY,
-    )  # fmt: skip
+        ["cargo", "build", "--release", "--quiet", "--package", "postback-proxy", "--examples"], check=True, cwd=REPOSITORY
+    )
 
 
 def measure_half_load(cluster, results, seconds):
     """At half of what redirect_durable reached."""
-    build_open_loop()
+    build_clients()
     cluster.settle()
     with running_proxy(cluster.url) as address:
         open_loop(address, 1000, 2)
@@ -96,6 +96,44 @@ def measure_idle(results):
     results.add("idle_10k_rss_mb", kilobytes / 1024, "MB")
 
 
+@contextlib.contextmanager
+def slow_clients(address, count):
+    """Connections that say nothing, or a byte every five seconds; who is hung up on comes again."""
+    program = REPOSITORY / "target/release/examples/slow_clients"
+    process = subprocess.Popen([program, address, str(count)], stdout=subprocess.PIPE)
+    try:
+        if not process.stdout.readline():
+            raise SystemExit("slow_10k_p99_ratio: the slow clients did not connect")
+        yield
+        if process.poll() is not None:
+            raise SystemExit("slow_10k_p99_ratio: the slow clients ended early")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure_slow_clients(cluster, results, seconds, rate=1000):
+    """How much longer the slowest hundredth of taps takes while ten thousand others hold connections and ask for nothing.
+
+    Each half in turn, several times: the machine's own hiccups fall on both.
+    """
+    build_clients()
+    cluster.settle()
+    with running_proxy(cluster.url) as address:
+        open_loop(address, rate, 2)
+        alone, beside = [], []
+        for _ in range(3):
+            alone.append(open_loop(address, rate, seconds))
+            with slow_clients(address, SLOW_CONNECTIONS):
+                beside.append(open_loop(address, rate, seconds))
+    bad = sum(load["bad_answers"] for load in alone + beside)
+    if bad:
+        raise SystemExit(f"slow_10k_p99_ratio: {bad} bad answers")
+    middle = [sorted(load["p99_ms"] for load in loads)[1] for loads in (alone, beside)]
+    results.add("slow_10k_p99_ratio", middle[1] / middle[0], "x")
+    return alone, beside
+
+
 def measure_bytes(cluster, results):
     """Table, indexes and TOAST of all partitions, over the rows."""
     for name, table in (("bytes_per_click", "clicks"), ("bytes_per_link", "links")):
@@ -105,7 +143,7 @@ def measure_bytes(cluster, results):
 
 def outage(seconds=60, rate=2000):
     """Stops the database for a minute under load."""
-    build_open_loop()
+    build_clients()
     with Cluster() as cluster:
         cluster.run_file("prepare_links.sql", links=1_000_000)
         cluster.write("SELECT code FROM bench_links ORDER BY random()", OUTPUT / "codes")

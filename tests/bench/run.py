@@ -11,7 +11,7 @@ ours over the baseline in speed, so above 1 is faster) and a table to the screen
   and an answer leaves after COMMIT. redirect_unbatched: the same with one click a call, on 16 connections.
 * redirect_p99_half_load_ms, redirect_spooled, spool_drained, bytes_per_click, bytes_per_link, idle_10k_rss_mb: latency at
   half the rate, counted from when a tap was due; redirects with the database stopped, and how fast they reach it
-  afterwards; bytes on disk; memory with ten thousand idle clients. See resilience.py.
+  afterwards; bytes on disk; memory with ten thousand idle clients; p99 beside ten thousand slow ones. See resilience.py.
 * postback_durable: signed postbacks on 64 connections, each a new conversion of a recorded click.
   postback_duplicate: the same ones again. postback_update: the same with another payout.
 * mint_links: seconds for all links in one call whose rows are counted. mint_click_id and verify_signature: calls a
@@ -38,7 +38,7 @@ from harness import OUTPUT, Cluster, pgbench, running_proxy, seconds_in, wrk
 from history import prepare_history
 from reconcile import measure_reconciliation
 from reports import measure_reports
-from resilience import measure_bytes, measure_half_load, measure_idle, measure_spooled
+from resilience import measure_bytes, measure_half_load, measure_idle, measure_slow_clients, measure_spooled
 
 SECRET = "bench-secret-of-32-characters-00"
 MICRO_CALLS = 1_000_000
@@ -201,6 +201,7 @@ def main():
         results.add_latencies("redirect_durable", durable)
         measure_half_load(cluster, results, options.seconds)
         measure_spooled(cluster, results, options.seconds)
+        measure_slow_clients(cluster, results, options.seconds)
         measure_bytes(cluster, results)
         measure_idle(results)
 

@@ -154,7 +154,10 @@ pub fn sign(scheme: Scheme, target: Option<Target>, query: &[u8], secret: &[u8])
         }
         Scheme::Sorted1 => {
             let parameters = read_sorted(query)?;
-            mac(scheme, target, canonical_unsigned(&parameters).as_bytes(), secret)
+            if query_string::first(&parameters, PARAMETER).is_some() {
+                return Err(SignatureError::Repeated);
+            }
+            mac(scheme, target, query_string::canonical(&parameters).as_bytes(), secret)
         }
     }
 }

@@ -57,6 +57,18 @@ fn another_version_is_told_from_damage() {
     assert_eq!(read(&bytes).err(), Some(Unreadable::Version(2)));
 }
 
+#[test]
+fn a_code_that_no_path_holds_is_damage() {
+    let tap = link_tap();
+    for code in ["4KdXyZ01abc?", "a#b", "a/b", "4KdXyZ01abc.", ""] {
+        let mut record = Writer::new(LINK_TAP, tap.at());
+        for field in [tap.click_id(), Some("203.0.113.9"), None, None, Some("GET"), Some(code)] {
+            record.field(field.map(str::as_bytes));
+        }
+        assert_eq!(read(&record.finish()).err(), Some(Unreadable::Damaged), "{code}");
+    }
+}
+
 proptest! {
     #[test]
     fn postbacks_come_back_as_they_were(
