@@ -18,7 +18,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN sqlstate || ' ' || sqlerrm;
 END $$;
 
-SELECT matches(pg_temp.failure_of(p.oid), '^XX000 (argument )?0 (was null|must not be null)$', 'a panic in ' || p.oid::regprocedure || ' is an error')
+SELECT matches(pg_temp.failure_of(p.oid), '^XX000 .*(was null|must not be null|on a `None` value)$', 'a panic in ' || p.oid::regprocedure || ' is an error')
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace IN ('postback'::regnamespace, '_postback'::regnamespace) AND l.lanname = 'c' AND p.proisstrict AND p.pronargs > 0
 ORDER BY p.oid::regprocedure::text;
