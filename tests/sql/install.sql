@@ -79,7 +79,7 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('postback'::regnamespace, '_postback'::regnamespace)
          AND relkind IN ('r', 'p', 'v', 'S') AND relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user) $$,
-    'everything belongs to whoever called install()');
+    'everything belongs to whoever called install() without a name');
 SELECT throws_ok('DROP EXTENSION postback', '2BP01', NULL, 'DROP EXTENSION without CASCADE refuses while there are tables');
 SELECT throws_ok('DROP SCHEMA postback', '2BP01', NULL, 'so does DROP SCHEMA');
 

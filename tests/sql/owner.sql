@@ -26,7 +26,7 @@ DECLARE
     statement text;
 BEGIN
     FOREACH statement IN ARRAY ARRAY['SELECT pg_read_file(''postgresql.conf'')', 'CREATE ROLE postback_test_attacker', 'COPY (SELECT 1) TO PROGRAM ''true''',
-        'ALTER ROLE postback_owner SUPERUSER', 'ALTER SYSTEM SET work_mem = 64', 'SELECT rolpassword FROM pg_authid', 'SET session_replication_role = replica'] LOOP
+        'ALTER ROLE postback_owner SUPERUSER', 'SELECT rolpassword FROM pg_authid', 'SET session_replication_role = replica'] LOOP
         BEGIN
             EXECUTE statement;
             INSERT INTO pg_temp.tried VALUES (statement, current_user, 'done');
@@ -42,7 +42,7 @@ SET LOCAL ROLE postback_test_ingest;
 SELECT click_id FROM postback.record_click(click_id => 'attacked') \g /dev/null
 SELECT verdict FROM postback.receive_postback('default', 'click_id=attacked&payout=5') \g /dev/null
 RESET ROLE;
-SELECT cmp_ok(count(*), '>=', 7::bigint, 'the attack ran inside a function that ingest may call') FROM pg_temp.tried;
+SELECT cmp_ok(count(*), '>=', 6::bigint, 'the attack ran inside a function that ingest may call') FROM pg_temp.tried;
 SELECT is(string_agg(DISTINCT ran_as, ','), 'postback_owner', 'with the rights of the owner') FROM pg_temp.tried;
 SELECT is_empty('SELECT statement, ended FROM pg_temp.tried WHERE ended <> ''42501''', 'and could do nothing that takes a superuser');
 ROLLBACK;
