@@ -41,9 +41,9 @@ FROM (VALUES
     ('SELECT cardinality(_postback.encode_codes(bigints, sha256(''key'')))::text FROM public.ids', '{100}'),
     ('SELECT count(*)::text FROM public.ids, LATERAL postback.record_clicks(codes)', '{200,800}'),
     ('SELECT count(*)::text FROM postback.receive_postbacks(array_fill(''default''::text, ARRAY[50000]), array_fill(''click_id=k1&payout=5&transaction_id=t''::bytea, ARRAY[50000]))', '{200,800}'),
-    ('SELECT count(*)::text FROM postback.verify_ledger()', '{50}'),
-    ('SELECT count(*)::text FROM postback.attribution(''linear'')', '{50}'),
-    ('SELECT count(*)::text FROM postback.compare_models()', '{50}'),
+    ('SELECT count(*)::text FROM postback.verify_ledger()', '{10}'),
+    ('SELECT count(*)::text FROM postback.attribution(''linear'')', '{10}'),
+    ('SELECT count(*)::text FROM postback.compare_models()', '{10}'),
     ('SELECT count(*)::text FROM _postback.markov_shares(ARRAY(SELECT n * n % 997 FROM generate_series(1::bigint, 200000) AS n), array_fill(20, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), 4)', '{300}'),
     ('SELECT count(*)::text FROM _postback.shapley_shares(ARRAY(SELECT n * n % 997 FROM generate_series(1::bigint, 200000) AS n), array_fill(20, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), ''rate'', 1000000, 1)', '{300}'),
     ('SELECT count(*)::text FROM _postback.shapley_shares(ARRAY(SELECT n % 20 FROM generate_series(1::bigint, 200000) AS n), array_fill(3, ARRAY[60000]), array_fill(1::bigint, ARRAY[60000]), array_fill(1::bigint, ARRAY[60000]), ''rate'', 1, 1)', '{10}')
