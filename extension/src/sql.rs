@@ -249,6 +249,7 @@ extension_sql_file!(
     name = "keep_dead_letter",
     requires = ["routes"]
 );
-extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["keep_dead_letter"]);
+extension_sql_file!("../../sql/functions/operate/set_owner.sql", name = "set_owner", requires = ["keep_dead_letter"]);
+extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["set_owner"]);
 extension_sql_file!("../../sql/functions/operate/grant_role.sql", name = "grant_role", requires = ["install"]);
 extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);

@@ -199,6 +199,9 @@ def test_a_dump_of_the_copy_is_the_dump_of_the_original(databases, database):
 
     copy = databases.create_bare()
     run_program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", copy, input="\n".join(dump(database.info.dbname)))
+    # A dump does not say whose the functions of an extension are.
+    with connect(copy) as connection:
+        connection.execute("SELECT postback.set_owner()")
     assert dump(copy) == dump(database.info.dbname)
 
 

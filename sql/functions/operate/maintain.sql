@@ -8,6 +8,14 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.maintain', 0)) THEN
         RETURN;
     END IF;
+    -- A restored database has its functions with the superuser who restored it: from now on they are the owner's.
+    IF EXISTS (
+        SELECT FROM pg_roles AS r JOIN pg_class AS c ON c.relowner <> r.oid
+        WHERE r.rolname = current_user AND r.rolsuper AND c.oid = '_postback.settings'::regclass) THEN
+        PERFORM postback.set_owner();
+        RETURN QUERY SELECT m.task, m.done FROM postback.maintain(now) AS m;
+        RETURN;
+    END IF;
     -- First, for what follows takes locks that others wait for.
     task := 'hours_recounted';
     done := _postback.refresh_rollups(now);
