@@ -73,5 +73,5 @@ CREATE ROLE "postback test, Owner";
 SELECT lives_ok('SELECT postback.set_owner(''postback test, Owner'')', 'a name of any kind may own');
 SELECT lives_ok('SELECT postback.set_owner()', 'without a name it is the owner of the tables');
 SELECT is((SELECT proowner::regrole::text FROM pg_proc WHERE oid = 'postback.install(text)'::regprocedure), '"postback test, Owner"', 'who stays it');
-ROLLBACK;
 SELECT * FROM finish();
+ROLLBACK;

@@ -21,6 +21,8 @@ END $$;
 SELECT matches(pg_temp.failure_of(p.oid), '^XX000 .*(was null|must not be null|on a `None` value)$', 'a panic in ' || p.oid::regprocedure || ' is an error')
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace IN ('postback'::regnamespace, '_postback'::regnamespace) AND l.lanname = 'c' AND p.proisstrict AND p.pronargs > 0
+  -- These read their arguments in place, and what is missing makes NULL.
+  AND p.proname NOT IN ('each_share', 'revenue', 'credit_of')
 ORDER BY p.oid::regprocedure::text;
 
 SELECT is(pg_backend_pid(), :pid, 'the session is the same after all of them');
