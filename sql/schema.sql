@@ -55,3 +55,12 @@ CREATE TYPE _postback.conversion AS (
 CREATE TYPE _postback.path AS (
     conversion_id text, bucket smallint, named smallint, clicked_ats timestamptz[], offer_ids bigint[], campaign_ids bigint[],
     segment_ids bigint[], variant_ids bigint[], send_ids bigint[], click_ids text[]);
+
+-- An imported report as it is compared.
+CREATE TYPE _postback.report AS (
+    import_id bigint, network_id integer, time_zone text, own_time_zone text, first_day date, last_day date, row_count bigint, bad_row_count bigint,
+    imported_at timestamptz, matched_by text[], clock_offset interval);
+
+-- What a fraud rule found about one subject: the clicks, conversions and postbacks (kinds) that it names, and the numbers that decided.
+CREATE TYPE _postback.finding AS (
+    subject_kind text, subject text, evidence jsonb, private_evidence jsonb, kinds text[], items text[], buckets smallint[], ats timestamptz[]);

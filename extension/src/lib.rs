@@ -2,6 +2,7 @@
 
 pgrx::pg_module_magic!(name, version);
 
+mod arguments;
 mod bigints;
 mod codes;
 mod conversions;
@@ -14,6 +15,8 @@ mod journeys;
 mod kept_json;
 mod medians;
 mod messages;
+mod numerics;
+mod reports;
 mod signatures;
 mod sql;
 mod templates;

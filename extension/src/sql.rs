@@ -176,7 +176,73 @@ extension_sql_file!(
     name = "enable_destination",
     requires = ["finish_deliveries"]
 );
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["enable_destination"]);
+extension_sql_file!(
+    "../../sql/functions/reconcile/import_report.sql",
+    name = "import_report",
+    requires = ["enable_destination"]
+);
+extension_sql_file!("../../sql/functions/reconcile/reconcile.sql", name = "reconcile", requires = ["import_report"]);
+extension_sql_file!("../../sql/functions/reconcile/pair_apart.sql", name = "pair_apart", requires = ["reconcile"]);
+extension_sql_file!("../../sql/functions/reconcile/find_causes.sql", name = "find_causes", requires = ["pair_apart"]);
+extension_sql_file!(
+    "../../sql/functions/reconcile/report_totals.sql",
+    name = "report_totals",
+    requires = ["find_causes"]
+);
+extension_sql_file!("../../sql/functions/payouts/partners.sql", name = "partners", requires = ["report_totals"]);
+extension_sql_file!("../../sql/functions/fraud/fraud_rules.sql", name = "fraud_rules", requires = ["partners"]);
+extension_sql_file!("../../sql/functions/fraud/find_events.sql", name = "find_events", requires = ["fraud_rules"]);
+extension_sql_file!("../../sql/functions/fraud/find_devices.sql", name = "find_devices", requires = ["find_events"]);
+extension_sql_file!("../../sql/functions/fraud/find_groups.sql", name = "find_groups", requires = ["find_devices"]);
+extension_sql_file!("../../sql/functions/fraud/fraud_scan.sql", name = "fraud_scan", requires = ["find_groups"]);
+extension_sql_file!("../../sql/functions/fraud/resolve_flag.sql", name = "resolve_flag", requires = ["fraud_scan"]);
+extension_sql_file!(
+    "../../sql/functions/payouts/partner_trust.sql",
+    name = "partner_trust",
+    requires = ["resolve_flag"]
+);
+extension_sql_file!(
+    "../../sql/functions/payouts/open_earnings.sql",
+    name = "open_earnings",
+    requires = ["partner_trust"]
+);
+extension_sql_file!("../../sql/functions/payouts/payables.sql", name = "payables", requires = ["open_earnings"]);
+extension_sql_file!("../../sql/functions/payouts/close_payout.sql", name = "close_payout", requires = ["payables"]);
+extension_sql_file!("../../sql/functions/diagnose/alerts.sql", name = "alerts", requires = ["close_payout"]);
+extension_sql_file!("../../sql/functions/diagnose/alert_metrics.sql", name = "alert_metrics", requires = ["alerts"]);
+extension_sql_file!(
+    "../../sql/functions/diagnose/check_alerts.sql",
+    name = "check_alerts",
+    requires = ["alert_metrics"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/macro_conformance.sql",
+    name = "macro_conformance",
+    requires = ["check_alerts"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/symptoms_of_clicks.sql",
+    name = "symptoms_of_clicks",
+    requires = ["macro_conformance"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/symptoms_of_postbacks.sql",
+    name = "symptoms_of_postbacks",
+    requires = ["symptoms_of_clicks"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/symptoms_of_time.sql",
+    name = "symptoms_of_time",
+    requires = ["symptoms_of_postbacks"]
+);
+extension_sql_file!("../../sql/functions/diagnose/diagnose.sql", name = "diagnose", requires = ["symptoms_of_time"]);
+extension_sql_file!(
+    "../../sql/functions/diagnose/record_preflight.sql",
+    name = "record_preflight",
+    requires = ["diagnose"]
+);
+extension_sql_file!("../../sql/functions/diagnose/preflight.sql", name = "preflight", requires = ["record_preflight"]);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["preflight"]);
 extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",

@@ -20,6 +20,8 @@ pub const HELP: &str = "\
 postback-proxy turns taps and postbacks into calls of the postback extension.
 
 Usage: postback-proxy [--help | --version]
+       postback-proxy import-report FILE --network SLUG [OPTION VALUE]...    (import-report --help says more)
+       postback-proxy preflight URL [OPTION VALUE]...    (preflight --help says more)
 
 It is configured by environment variables:
 
@@ -138,6 +140,22 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
         );
     }
     reader.finish(config)
+}
+
+/// The database alone, for commands that serve nothing; the other variables are nothing to them.
+pub fn read_database(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<tokio_postgres::Config, Vec<String>> {
+    let url = variables.into_iter().filter(|(name, _)| name == "POSTBACK_DATABASE_URL");
+    let mut reader = Reader::new(url);
+    let mode = match reader.take("POSTBACK_DATABASE_URL") {
+        Some(url) => reader.database(&url),
+        None => reader.problem("POSTBACK_DATABASE_URL is not set; give it a URL like postgres:///postback"),
+    };
+    match mode {
+        Some(Mode::Database(database)) => Ok(*database),
+        _ => Err(reader.problems),
+    }
 }
 
 /// The variables not read yet, and the problems found so far.

@@ -1,13 +1,16 @@
-//! The program: settings, listeners, signals, exit codes. 64: wrong usage; 1: could not start or had to stop.
+//! The program: settings, listeners, signals, exit codes. 64: wrong usage; 1: could not start or had to stop. With a
+//! command, that instead of serving.
 
 use postback_proxy::config::{self, Config};
-use postback_proxy::{Listeners, logging, run};
+use postback_proxy::{Listeners, import_report, logging, preflight, run};
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: u8 = 64;
+const SOME_ROWS_UNREAD: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -17,9 +20,9 @@ fn main() -> ExitCode {
         [Some("--version" | "-V")] => {
             return say(concat!("postback-proxy ", env!("CARGO_PKG_VERSION"), "\n"));
         }
-        _ => {
-            return fail(USAGE, "postback-proxy takes no arguments but --help and --version");
-        }
+        [Some("import-report"), ..] => return import_report(&arguments[1..]),
+        [Some("preflight"), ..] => return preflight(&arguments[1..]),
+        _ => return fail(USAGE, "postback-proxy takes no such arguments; see --help"),
     }
     let config = match config::read(std::env::vars_os()) {
         Ok(config) => config,
@@ -57,6 +60,51 @@ fn serve(listeners: Listeners, config: Config) -> Result<(), String> {
         };
         run(listeners, config, shutdown).await.map_err(|error| error.to_string())
     })
+}
+
+fn import_report(arguments: &[OsString]) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return say(import_report::HELP);
+    }
+    let order = import_report::read_arguments(arguments);
+    let (order, database) = match (order, import_report::database(std::env::vars_os())) {
+        (Ok(order), Ok(database)) => (order, database),
+        (order, database) => {
+            let problems: Vec<_> = [order.err(), database.err()].into_iter().flatten().collect();
+            return fail(USAGE, problems.join("\n"));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(|error| error.to_string()).and_then(|on| on.block_on(import_report::run(&order, database))) {
+        Ok(done) if done.bad_rows == 0 => say(&done.report),
+        Ok(done) => {
+            let _ = say(&done.report);
+            ExitCode::from(SOME_ROWS_UNREAD)
+        }
+        Err(problem) => fail(1, problem),
+    }
+}
+
+fn preflight(arguments: &[OsString]) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return say(preflight::HELP);
+    }
+    let (order, database) = match (preflight::read_arguments(arguments), preflight::database(std::env::vars_os())) {
+        (Ok(order), Ok(database)) => (order, database),
+        (order, database) => {
+            let problems: Vec<_> = [order.err(), database.err()].into_iter().flatten().collect();
+            return fail(USAGE, problems.join("\n"));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(|error| error.to_string()).and_then(|on| on.block_on(preflight::run(&order, database))) {
+        Ok(findings) if findings.is_ok() => say(&findings.to_string()),
+        Ok(findings) => {
+            let _ = say(&findings.to_string());
+            ExitCode::FAILURE
+        }
+        Err(problem) => fail(1, problem),
+    }
 }
 
 fn say(text: &str) -> ExitCode {

@@ -42,6 +42,8 @@ CREATE TABLE postback.conversions (
     CONSTRAINT conversions_payout_only_while_it_counts CHECK (payout = 0 OR status IN ('pending', 'approved'))
 );
 CREATE INDEX conversions_converted_at_idx ON postback.conversions (converted_at);
+-- What each partner has earned, by the partner's sends; of clicks without a send, by campaign. Few values, so that it is small.
+CREATE INDEX conversions_send_idx ON postback.conversions (send_id, campaign_id);
 CREATE INDEX conversions_test_idx ON postback.conversions (conversion_id, bucket) WHERE is_test;
 CREATE INDEX conversions_subscriber_idx ON postback.conversions (bucket, subscriber_id, converted_at);
 COMMENT ON TABLE postback.conversions IS 'The current truth about each transaction; its history is conversion_events.';
@@ -81,9 +83,11 @@ CREATE TABLE postback.conversion_events (
     actor text NOT NULL,
     hash bytea NOT NULL,
     CONSTRAINT conversion_events_pkey PRIMARY KEY (conversion_id, bucket, seq),
-    CONSTRAINT conversion_events_cause_is_known CHECK (cause IN ('postback', 'insert', 'update'))
+    CONSTRAINT conversion_events_cause_is_known CHECK (cause IN ('postback', 'insert', 'update', 'fraud', 'release'))
 );
 COMMENT ON TABLE postback.conversion_events IS 'Append-only ledger: each conversion''s deltas sum to its payout and end in its status.';
+COMMENT ON COLUMN postback.conversion_events.cause IS
+    'postback, insert or update; fraud: a flag rejected it, and no later message moves it; release: the flag was released, and what the messages say counts again.';
 COMMENT ON COLUMN postback.conversion_events.event_at IS 'Time by which events are ordered: the network''s where it sends one, else receipt.';
 COMMENT ON COLUMN postback.conversion_events.asserted_status IS 'What the message said.';
 COMMENT ON COLUMN postback.conversion_events.asserted_payout IS 'The payout the message said; NULL when it named none, and the one in force stays.';

@@ -6,6 +6,7 @@ CREATE TABLE postback.sends (
     segment_id bigint,
     variant_id bigint,
     offer_id bigint NOT NULL CONSTRAINT sends_offer_fkey REFERENCES postback.offers,
+    partner_id bigint CONSTRAINT sends_partner_fkey REFERENCES postback.partners,
     base_url text NOT NULL,
     sent_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     messages bigint NOT NULL DEFAULT 0,
@@ -16,7 +17,9 @@ CREATE TABLE postback.sends (
     CONSTRAINT sends_base_url_is_http CHECK (base_url ~ '^https?://[^/?#[:space:]]+(/[^?#[:space:]]*)?$' AND base_url !~ '/$')
 );
 CREATE INDEX sends_sent_at_idx ON postback.sends (sent_at);
+CREATE INDEX sends_partner_idx ON postback.sends (partner_id) WHERE partner_id IS NOT NULL;
 COMMENT ON TABLE postback.sends IS 'One blast: a campaign, segment, variant and offer, sent to many subscribers.';
+COMMENT ON COLUMN postback.sends.partner_id IS 'Who is paid for what it earns; NULL is nobody.';
 COMMENT ON COLUMN postback.sends.base_url IS 'What stands before the code in a link, without the last slash.';
 COMMENT ON COLUMN postback.sends.messages IS 'How many links were minted; also the counter inside the next code.';
 COMMENT ON COLUMN postback.sends.cost_per_message IS 'What one message costs, in cost_currency.';

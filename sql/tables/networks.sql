@@ -50,6 +50,7 @@ CREATE TABLE postback.networks (
     hash_template text,
     answer_body text NOT NULL DEFAULT 'OK',
     answer_content_type text NOT NULL DEFAULT 'text/plain; charset=utf-8',
+    reconcile_weekly boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT networks_slug_key UNIQUE (slug),
     CONSTRAINT networks_slug_is_a_path_segment CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
@@ -86,6 +87,7 @@ COMMENT ON COLUMN postback.networks.hash_algorithm IS 'md5, sha1 or sha256 of ha
 COMMENT ON COLUMN postback.networks.hash_template IS 'What is hashed: {secret} and {parameter} of the message, such as {user}.{offer_id}.{transaction_id}.{secret}.';
 COMMENT ON COLUMN postback.networks.allowed_cidrs IS 'Source addresses that may post; NULL allows all, an empty array none.';
 COMMENT ON COLUMN postback.networks.signature_scheme IS 'How this network signs, once it has an hmac secret: raw1 or sorted1.';
+COMMENT ON COLUMN postback.networks.reconcile_weekly IS 'Whether maintain() compares the newest imported report again after a week, and a new one is asked for.';
 COMMENT ON COLUMN postback.networks.signature_covers_target IS 'Whether the signed message starts with scheme, method and path.';
 
 CREATE TABLE _postback.network_secrets (

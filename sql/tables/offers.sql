@@ -24,10 +24,12 @@ COMMENT ON COLUMN postback.offers.payout IS 'Payout of a conversion whose postba
 CREATE TABLE postback.campaigns (
     campaign_id bigint CONSTRAINT campaigns_pkey PRIMARY KEY,
     name text,
-    offer_id bigint CONSTRAINT campaigns_offer_fkey REFERENCES postback.offers
+    offer_id bigint CONSTRAINT campaigns_offer_fkey REFERENCES postback.offers,
+    partner_id bigint CONSTRAINT campaigns_partner_fkey REFERENCES postback.partners
 );
 COMMENT ON TABLE postback.campaigns IS 'Optional names of campaigns, and the offer of /click?campaign=… without offer=.';
 COMMENT ON COLUMN postback.campaigns.offer_id IS 'Where a click of this campaign leads when its send or URL names no offer.';
+COMMENT ON COLUMN postback.campaigns.partner_id IS 'Whose its clicks without a send are, and its sends that name no partner; NULL is nobody''s.';
 
 CREATE TABLE postback.segments (
     segment_id bigint CONSTRAINT segments_pkey PRIMARY KEY,

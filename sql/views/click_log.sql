@@ -16,7 +16,7 @@ WHERE NOT c.is_test;
 COMMENT ON VIEW postback.conversion_log IS 'The current truth about each transaction, without addresses and tests.';
 
 CREATE VIEW postback.send_log AS
-SELECT s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.sent_at, s.messages, s.cost_per_message, s.cost_currency
+SELECT s.send_id, s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.partner_id, s.sent_at, s.messages, s.cost_per_message, s.cost_currency
 FROM postback.sends AS s;
 COMMENT ON VIEW postback.send_log IS 'Each blast, with its messages and their cost.';
 

@@ -24,6 +24,12 @@ SELECT p.send_id, s.sent_at, s.campaign_id, s.segment_id, s.variant_id, s.offer_
 FROM postback.performance('{send}', medians => true) AS p LEFT JOIN postback.send_log AS s ON s.send_id = p.send_id;
 COMMENT ON VIEW postback.send_performance IS 'What did each send cost, and what did it earn?';
 
+CREATE VIEW postback.partner_performance AS
+SELECT p.partner_id, l.name AS partner, p.currency, p.messages, p.human_clicks, p.unique_clicks, p.conversions, p.approved, p.revenue, p.pending_revenue,
+       p.cost, p.profit, p.ctr, p.cvr, p.epc, p.rpm, p.median_to_conversion
+FROM postback.performance('{partner}', medians => true) AS p LEFT JOIN postback.partners AS l ON l.partner_id = p.partner_id;
+COMMENT ON VIEW postback.partner_performance IS 'What does each partner bring, before the payout? Nobody''s traffic has no partner.';
+
 CREATE VIEW postback.variant_performance AS
 SELECT v.campaign_id, v.variant_id, l.name AS variant, v.currency, v.messages, v.unique_clicks, v.approved, v.revenue, v.ctr, v.rpm, v.approved_per_message,
        v.control_variant_id, v.lift, v.z, v.p_value

@@ -109,10 +109,10 @@ class Cluster:
                 env=self.environment,
             )
 
-    def export_csv(self, query, path):
-        """Writes a query's rows to a file, without a header."""
+    def export_csv(self, query, path, header=False):
+        """Writes a query's rows to a file."""
         with open(path, "wb") as output:
-            command = ["psql", "-X", "-q", "-d", DATABASE, "-c", f"COPY ({query}) TO STDOUT (FORMAT csv)"]
+            command = ["psql", "-X", "-q", "-d", DATABASE, "-c", f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER {header})"]
             subprocess.run(command, check=True, stdout=output, env=self.environment)
 
     def seconds(self, text, before=""):

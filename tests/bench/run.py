@@ -19,7 +19,10 @@ ours over the baseline in speed, so above 1 is faster) and a table to the screen
   hmac().
 * attribution_last_click, attribution_linear: milliseconds to credit the campaigns for a month of 5,000,000 clicks, see
   attribution.py.
+* fraud_precision, fraud_recall, fraud_false_flags, fraud_scan_s: the lowest of the rules on a day of 1,000,000 clicks with known fraud,
+  the share of clean traffic that is flagged, and the time of the scan, see fraud.py.
 * performance_segment_30d_ms and its relatives: what an analyst waits for a report of that month, see reports.py.
+* import_1m_s, reconcile_1m_s, reconcile_cause_accuracy: a network's report of a million rows, see reconcile.py.
 
 A load fails the run when an answer is an error, or when fewer rows are stored than were answered.
 """
@@ -30,8 +33,10 @@ import sys
 import time
 
 from attribution import measure_attribution
+from fraud import measure_fraud
 from harness import OUTPUT, Cluster, pgbench, running_proxy, seconds_in, wrk
 from history import prepare_history
+from reconcile import measure_reconciliation
 from reports import measure_reports
 from resilience import measure_bytes, measure_half_load, measure_idle, measure_spooled
 
@@ -208,6 +213,9 @@ def main():
         prepare_history(cluster, options.clicks)
         measure_attribution(cluster, results)
         measure_reports(cluster, results, options.clicks)
+        measure_reconciliation(cluster, results)
+    with Cluster() as cluster:
+        measure_fraud(cluster, results)
     print(f"{time.monotonic() - started:.0f} s, {OUTPUT / 'results.jsonl'}")
 
 

@@ -1,5 +1,7 @@
 """pg_dump and psql into an empty database: the same rows, and everything still works."""
 
+from decimal import Decimal
+
 import pytest
 from psycopg import sql
 from support import PHONE, Campaign, connect, run_program
@@ -33,6 +35,27 @@ def earn(connection, code, transaction):
     return answer.fetchone()[0]
 
 
+def pay_a_partner(connection, campaign):
+    """A partner with a rule, a statement of a conversion of the day before yesterday, and one that is due."""
+    connection.execute("INSERT INTO postback.payout_tiers (name, share, hold) VALUES ('new', 0.7, '0'), ('proven', 0.8, '0')")
+    connection.execute("INSERT INTO postback.tier_rules (from_tier_id, to_tier_id, trust_from) VALUES (1, 2, 0.9)")
+    connection.execute("INSERT INTO postback.partners (name, tier_id) VALUES ('Partner', 1)")
+    send = "SELECT postback.create_send(%s, base_url => 'https://s.example.com', partner_id => 1)"
+    send_id = connection.execute(send, [campaign.campaign_id]).fetchone()[0]
+    for days in (2, 1):
+        connection.execute(
+            """INSERT INTO postback.conversions (send_id, campaign_id, payout, converted_at)
+               VALUES (%s, %s, 0.995, clock_timestamp() - make_interval(days => %s))""",
+            [send_id, campaign.campaign_id, days],
+        )
+    closed = connection.execute("SELECT amount FROM postback.close_payout(1, now() - interval '36 hours')").fetchall()
+    assert closed == [(Decimal("0.69"),)]
+
+
+def due(connection):
+    return connection.execute("SELECT p::text FROM postback.payables() AS p ORDER BY 1").fetchall()
+
+
 def report(connection):
     return connection.execute(
         "SELECT p::text FROM postback.performance(ARRAY['campaign', 'segment', 'variant']) AS p ORDER BY 1"
@@ -48,8 +71,13 @@ def restored(database, databases):
     late = """INSERT INTO postback.clicks (campaign_id, subscriber_id, clicked_at)
               VALUES (%s, 7, clock_timestamp() - interval '1 hour')"""
     database.execute(late, [campaign.campaign_id])
+    # A followed link, and a spool whose depth maintain() makes an alert of.
+    database.execute("SELECT postback.record_preflight(%s, true, true, NULL, 1, 5, true, '[]')", [campaign.codes[1001]])
+    database.execute("SELECT postback.report_spool('127.0.0.1:8080', 5000, 1, clock_timestamp())")
     database.execute("SELECT postback.maintain()")
+    assert database.execute("SELECT kind FROM postback.alerts").fetchall() == [("spool_fills",)]
     database.execute(late, [campaign.campaign_id])
+    pay_a_partner(database, campaign)
     copy = databases.create_bare()
     dump = run_program("pg_dump", database.info.dbname).stdout
     run_program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", copy, input=dump)
@@ -89,6 +117,22 @@ def test_paths_are_settled_in_the_cluster_of_the_copy(restored):
     for _ in range(2):
         copy.execute("SELECT postback.maintain(clock_timestamp() + interval '6 minutes')")
     assert copy.execute(settled).fetchone() == (True,)
+
+
+def test_what_is_due_to_partners_is_the_same(database, restored):
+    copy, _ = restored
+    assert due(copy) == due(database)
+    # A conversion, and a fraction of a cent of the statement.
+    assert len(due(copy)) == 2
+
+
+def test_closed_statements_stay_closed(restored):
+    copy, _ = restored
+    with pytest.raises(Exception, match="stays as it is"):
+        copy.execute("DELETE FROM postback.statement_lines")
+    paid = "SELECT statement_id, amount FROM postback.close_payout(1)"
+    assert copy.execute(paid).fetchall() == [(2, Decimal("0.70"))]
+    assert copy.execute(paid).fetchall() == []
 
 
 def test_old_links_and_new_money_work(restored):

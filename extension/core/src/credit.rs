@@ -66,11 +66,17 @@ pub fn credits(model: Model, times: &[i64], settings: &Settings) -> Vec<i64> {
         (_, [_]) => return vec![WHOLE],
         (Model::FirstClick, _) => return all_to(0),
         (Model::LastClick, _) => return all_to(times.len() - 1),
-        (Model::Linear, _) => vec![1; times.len()],
+        (Model::Linear, _) => return equally(times.len() as i64),
         (Model::TimeDecay, [.., last]) => times.iter().map(|time| decayed(last.abs_diff(*time), settings)).collect(),
         (Model::PositionBased, _) => by_position(times.len(), settings.weights),
     };
     apportion(WHOLE.unsigned_abs().into(), &weights).into_iter().map(|part| part as i64).collect()
+}
+
+/// The units left over go to the earlier touches.
+fn equally(touches: i64) -> Vec<i64> {
+    let (part, left_over) = (WHOLE / touches, WHOLE % touches);
+    (0..touches).map(|place| part + i64::from(place < left_over)).collect()
 }
 
 fn decayed(age: u64, settings: &Settings) -> u128 {
@@ -103,11 +109,7 @@ pub fn apportion(total: u128, weights: &[u128]) -> Vec<u128> {
     let mut parts: Vec<u128> = weights.iter().map(|weight| rounds * weight + rest * weight / sum).collect();
     let left_over = (total - parts.iter().sum::<u128>()) as usize;
     if left_over > 0 {
-        let mut order: Vec<usize> = (0..weights.len()).collect();
-        order.sort_by_key(|&place| (std::cmp::Reverse(rest * weights[place] % sum), place));
-        for place in order.into_iter().take(left_over) {
-            parts[place] += 1;
-        }
+        add_one_to_the_largest(left_over, &mut parts, |place| rest * weights[place] % sum);
     }
     parts
 }
@@ -119,22 +121,43 @@ pub fn decimal(part: u128, scale: u32) -> Option<String> {
     Some(if scale == 0 { part.to_string() } else { format!("{}.{:0width$}", part / one, part % one) })
 }
 
-/// The parts of a payout that the touches have earned with these credits, as integers of that many decimals; `None` when the amount is
-/// no plain decimal number. The unit is the minor one
-/// of the currency, or the last decimal of the payout where that is finer; so the parts sum to the payout, whatever it is.
-pub fn units(payout: &str, currency: &str, credits: &[i64]) -> Option<(Vec<u128>, u32)> {
-    let (whole, fraction) = payout.split_once('.').unwrap_or((payout, ""));
-    let fraction = fraction.trim_end_matches('0');
-    let width = fraction.len().max(minor_units(currency));
-    let scale = u32::try_from(width).ok()?;
-    let below_one = if fraction.is_empty() { 0 } else { format!("{fraction:0<width$}").parse().ok()? };
-    let total = whole.parse::<u128>().ok()?.checked_mul(10_u128.checked_pow(scale)?)?.checked_add(below_one)?;
-    let weights: Vec<u128> = credits.iter().map(|credit| credit.unsigned_abs().into()).collect();
-    Some((apportion(total, &weights), scale))
+/// The parts of a payout that the touches have earned with these credits, as integers of that many decimals. The payout is such an
+/// integer, too. The unit is the minor one of the currency, or the last decimal of the payout where that is finer; so the parts sum to the
+/// payout, whatever it is. `None` when it is too large to count.
+pub fn parts(payout: u128, scale: u32, minor_units: u32, credits: &[i64]) -> Option<(Vec<u128>, u32)> {
+    let finest = scale.max(minor_units);
+    let total = payout.checked_mul(10_u128.checked_pow(finest - scale)?)?;
+    Some((apportion_credits(total, credits), finest))
+}
+
+/// As [`apportion`] does it, in half as many bits where these are enough: for less than 18 million units.
+fn apportion_credits(total: u128, credits: &[i64]) -> Vec<u128> {
+    match u64::try_from(total) {
+        Ok(small) if small < u64::MAX / WHOLE.unsigned_abs() && credits.iter().sum::<i64>() == WHOLE => {
+            let products = || credits.iter().map(|credit| small * credit.unsigned_abs());
+            let mut parts: Vec<u128> = products().map(|product| (product / WHOLE.unsigned_abs()).into()).collect();
+            let left_over = (total - parts.iter().sum::<u128>()) as usize;
+            if left_over > 0 {
+                let remainders: Vec<u64> = products().map(|product| product % WHOLE.unsigned_abs()).collect();
+                add_one_to_the_largest(left_over, &mut parts, |place| remainders[place]);
+            }
+            parts
+        }
+        _ => apportion(total, &credits.iter().map(|credit| credit.unsigned_abs().into()).collect::<Vec<u128>>()),
+    }
+}
+
+/// What is left over goes to the largest remainders, among equal ones to the earlier.
+fn add_one_to_the_largest<R: Ord>(left_over: usize, parts: &mut [u128], remainder: impl Fn(usize) -> R) {
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|&place| (std::cmp::Reverse(remainder(place)), place));
+    for place in order.into_iter().take(left_over) {
+        parts[place] += 1;
+    }
 }
 
 /// Two decimals for a code that ISO 4217 does not have.
-pub fn minor_units(currency: &str) -> usize {
+pub fn minor_units(currency: &str) -> u32 {
     money::currency(currency).map_or(2, |currency| currency.minor_units().into())
 }
 

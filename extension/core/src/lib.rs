@@ -7,6 +7,7 @@ pub mod body_template;
 pub mod click_id;
 pub mod clickbank;
 pub mod credit;
+pub mod csv_line;
 pub mod delivery;
 pub mod destination;
 pub mod hash_template;

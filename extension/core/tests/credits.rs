@@ -1,6 +1,6 @@
 //! Ten million random conversions: in every model the credits sum to one and the revenue to the payout, to the last unit.
 
-use postback_core::credit::{Model, Settings, WHOLE, credits, decimal, units};
+use postback_core::credit::{Model, Settings, WHOLE, credits, minor_units, parts};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::thread;
@@ -39,7 +39,7 @@ fn divide(seed: u64) -> usize {
 
         let (currency, minor) = CURRENCIES[number % CURRENCIES.len()];
         let payout: u128 = random.random_range(0..10_000_000);
-        let (parts, scale) = units(&decimal(payout, minor).unwrap_or_default(), currency, &shares).unwrap_or_default();
+        let (parts, scale) = parts(payout, minor, minor_units(currency), &shares).unwrap_or_default();
         assert_eq!((parts.len(), scale), (times.len(), minor));
         assert_eq!(parts.iter().sum::<u128>(), payout, "{payout} {currency} {shares:?}");
         touches += times.len();

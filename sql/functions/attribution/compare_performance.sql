@@ -8,7 +8,7 @@ CREATE FUNCTION postback.compare_performance(
     before_since timestamptz DEFAULT NULL,
     before_until timestamptz DEFAULT NULL)
 RETURNS TABLE (
-    campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, send_id bigint, network_id integer, subscriber_id bigint,
+    campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, send_id bigint, network_id integer, partner_id bigint, subscriber_id bigint,
     hour timestamp, day date, currency text, measure text, value numeric, before numeric, change numeric)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -42,7 +42,7 @@ BEGIN
                     UNION ALL SELECT NULL WHERE NOT EXISTS (SELECT FROM money AS m WHERE m.currency IS NOT NULL)) AS m
         CROSS JOIN LATERAL postback.performance(by, w.since, w.until, time_zone, m.currency, true) AS p
     ), measured AS (
-        SELECT t.campaign_id, t.segment_id, t.variant_id, t.offer_id, t.send_id, t.network_id, t.subscriber_id,
+        SELECT t.campaign_id, t.segment_id, t.variant_id, t.offer_id, t.send_id, t.network_id, t.partner_id, t.subscriber_id,
                t.hour + CASE WHEN t.is_now THEN interval '0' ELSE begins - earlier_begins END AS hour,
                t.day + CASE WHEN t.is_now THEN 0 ELSE begins::date - earlier_begins::date END AS day,
                t.currency, m.place, m.measure, max(m.value) FILTER (WHERE t.is_now) AS value, max(m.value) FILTER (WHERE NOT t.is_now) AS before
@@ -53,12 +53,12 @@ BEGIN
             (9, 'cost', t.cost), (10, 'profit', t.profit), (11, 'ctr', t.ctr), (12, 'cvr', t.cvr), (13, 'epc', t.epc), (14, 'rpm', t.rpm),
             (15, 'median_seconds_to_conversion', extract(epoch FROM t.median_to_conversion)),
             (16, 'median_seconds_of_postback_delay', extract(epoch FROM t.median_postback_delay))) AS m (place, measure, value)
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
     )
-    SELECT m.campaign_id, m.segment_id, m.variant_id, m.offer_id, m.send_id, m.network_id, m.subscriber_id, m.hour, m.day, m.currency,
+    SELECT m.campaign_id, m.segment_id, m.variant_id, m.offer_id, m.send_id, m.network_id, m.partner_id, m.subscriber_id, m.hour, m.day, m.currency,
            m.measure, m.value, m.before, round((m.value - m.before) / nullif(abs(m.before), 0), 6)
     FROM measured AS m
-    ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, m.place;
+    ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, m.place;
 END
 $$;
 COMMENT ON FUNCTION postback.compare_performance(text[], timestamptz, timestamptz, text, text, timestamptz, timestamptz) IS

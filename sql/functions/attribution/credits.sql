@@ -23,9 +23,9 @@ CREATE FUNCTION _postback.shares(
     click_window interval)
 RETURNS bigint[] LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'shares_wrapper';
 
--- unnest() under a name of its own, so that the planner expects a few shares and not ten.
+-- unnest(), of which the planner expects a few shares and not ten, and without a memory of its own for each conversion.
 CREATE FUNCTION _postback.each_share(shares bigint[])
-RETURNS SETOF bigint LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 2 AS 'array_unnest';
+RETURNS SETOF bigint LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME', 'each_share_wrapper';
 
 -- What a share has earned of a payout.
 CREATE FUNCTION _postback.revenue(payout numeric, currency text, shares bigint[], share bigint)

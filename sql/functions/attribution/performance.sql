@@ -9,7 +9,7 @@ CREATE FUNCTION postback.performance(
     medians boolean DEFAULT false,
     with_tests boolean DEFAULT false)
 RETURNS TABLE (
-    campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, send_id bigint, network_id integer, subscriber_id bigint,
+    campaign_id bigint, segment_id bigint, variant_id bigint, offer_id bigint, send_id bigint, network_id integer, partner_id bigint, subscriber_id bigint,
     hour timestamp, day date, week date, month date, messages bigint, clicks bigint, human_clicks bigint, unique_clicks bigint,
     conversions bigint, pending bigint, approved bigint, rejected bigint, reversed bigint,
     revenue numeric, pending_revenue numeric, cost numeric, profit numeric, currency text,
@@ -17,7 +17,7 @@ RETURNS TABLE (
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    dimensions CONSTANT text[] := ARRAY['campaign', 'segment', 'variant', 'offer', 'send', 'network', 'subscriber', 'hour', 'day', 'week', 'month'];
+    dimensions CONSTANT text[] := ARRAY['campaign', 'segment', 'variant', 'offer', 'send', 'network', 'partner', 'subscriber', 'hour', 'day', 'week', 'month'];
     unknown text;
     money CONSTANT text := upper(in_currency);
     -- An offer without a network belongs to 'default', where its postbacks arrive.
@@ -106,6 +106,9 @@ BEGIN
                CASE WHEN 'send' = ANY (by) THEN f.send_id END AS send_id,
                CASE WHEN 'network' = ANY (by) THEN coalesce(f.network_id,
                    (SELECT o.network_id FROM postback.offers AS o WHERE o.offer_id = f.offer_id), own_network) END AS network_id,
+               CASE WHEN NOT 'partner' = ANY (by) THEN NULL
+                    WHEN f.send_id IS NULL THEN (SELECT c.partner_id FROM postback.campaigns AS c WHERE c.campaign_id = f.campaign_id)
+                    ELSE (SELECT s.partner_id FROM postback.sends AS s WHERE s.send_id = f.send_id) END AS partner_id,
                CASE WHEN by_subscriber THEN f.subscriber_id END AS subscriber_id,
                CASE WHEN 'hour' = ANY (by) THEN date_trunc('hour', f.local_time) END AS hour,
                CASE WHEN 'day' = ANY (by) THEN f.local_time::date END AS day,
@@ -120,17 +123,18 @@ BEGIN
                CASE WHEN medians THEN _postback.median_of_packed(string_agg(f.delay_milliseconds, NULL)) END AS delay_milliseconds
         FROM facts AS f
         WHERE f.currency IS NULL OR money IS NULL OR f.currency = money
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
     ), completed AS (
         -- Messages and clicks have no currency: they stand beside the money of each.
         SELECT g.*, sum(g.messages) OVER same AS all_messages, sum(g.clicks) OVER same AS all_clicks,
                sum(g.human_clicks) OVER same AS all_human_clicks, sum(g.unique_clicks) OVER same AS all_unique_clicks,
                g.currency IS NOT NULL OR count(g.currency) OVER same = 0 AS is_shown
         FROM grouped AS g
-        WINDOW same AS (PARTITION BY g.campaign_id, g.segment_id, g.variant_id, g.offer_id, g.send_id, g.network_id, g.subscriber_id,
-            g.hour, g.day, g.week, g.month)
+        WINDOW same AS (PARTITION BY g.campaign_id, g.segment_id, g.variant_id, g.offer_id, g.send_id, g.network_id, g.partner_id,
+            g.subscriber_id, g.hour, g.day, g.week, g.month)
     )
-    SELECT g.campaign_id, g.segment_id, g.variant_id, g.offer_id, g.send_id, g.network_id, g.subscriber_id, g.hour, g.day, g.week, g.month,
+    SELECT g.campaign_id, g.segment_id, g.variant_id, g.offer_id, g.send_id, g.network_id, g.partner_id, g.subscriber_id, g.hour, g.day,
+           g.week, g.month,
            g.all_messages::bigint, g.all_clicks::bigint, g.all_human_clicks::bigint, g.all_unique_clicks::bigint,
            g.pending + g.approved + g.rejected + g.reversed, g.pending, g.approved, g.rejected, g.reversed,
            g.revenue, g.pending_revenue, g.cost, g.revenue - g.cost, coalesce(g.currency, money),
@@ -141,11 +145,11 @@ BEGIN
            make_interval(secs => g.conversion_seconds), make_interval(secs => g.delay_milliseconds / 1000.0)
     FROM completed AS g
     WHERE g.is_shown
-    ORDER BY g.revenue DESC, g.all_human_clicks DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, g.currency;
+    ORDER BY g.revenue DESC, g.all_human_clicks DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, g.currency;
 END
 $$;
 COMMENT ON FUNCTION postback.performance(text[], timestamptz, timestamptz, text, text, boolean, boolean) IS
-    'One row per group and currency of what happened in [since, until), by any of campaign, segment, variant, offer, send, network, subscriber, hour, '
+    'One row per group and currency of what happened in [since, until), by any of campaign, segment, variant, offer, send, network, partner, subscriber, hour, '
     'day, week (from Monday), month, in time_zone. Messages and clicks stand in the row of each currency of their group; NULL: no money. '
     'clicks leaves out HEAD; unique_clicks are the first human ones of a subscriber on a send. revenue is approved payout, profit = revenue - cost of messages, '
     'ctr = unique_clicks/messages, cvr = approved/human_clicks, epc = revenue/human_clicks, rpm = revenue/messages. With medians (which cost by the '

@@ -74,7 +74,8 @@ CREATE FUNCTION postback.add_destination(
     max_rate numeric DEFAULT NULL,
     timeout interval DEFAULT '15 seconds',
     retry_after_failures interval[] DEFAULT '{5 seconds,5 minutes,30 minutes,2 hours,5 hours,10 hours,14 hours,20 hours,24 hours}',
-    disable_after integer DEFAULT 100)
+    disable_after integer DEFAULT 100,
+    partner_id bigint DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -88,11 +89,15 @@ BEGIN
         RAISE EXCEPTION 'offer "%" does not exist', offer_id USING ERRCODE = 'no_data_found',
             HINT = 'add_offer() makes one; without an offer the destination is told about all of them.';
     END IF;
-    INSERT INTO postback.destinations (name, url_template, method, body_template, content_type, offer_id, network_id, statuses, events,
+    IF partner_id IS NOT NULL AND NOT EXISTS (SELECT FROM postback.partners AS p WHERE p.partner_id = partner_id) THEN
+        RAISE EXCEPTION 'partner "%" does not exist', partner_id USING ERRCODE = 'no_data_found',
+            HINT = 'SELECT partner_id, name FROM postback.partners lists them.';
+    END IF;
+    INSERT INTO postback.destinations (name, url_template, method, body_template, content_type, offer_id, network_id, partner_id, statuses, events,
         signing, max_concurrency, max_rate, timeout, retry_after_failures, disable_after)
     VALUES (name, url_template, method, body_template,
         CASE WHEN body_template IS NOT NULL THEN coalesce(content_type, 'application/json') ELSE content_type END,
-        offer_id, chosen_network, statuses, events, signing, max_concurrency, max_rate, timeout, retry_after_failures, disable_after)
+        offer_id, chosen_network, partner_id, statuses, events, signing, max_concurrency, max_rate, timeout, retry_after_failures, disable_after)
     RETURNING postback.destinations.destination_id INTO new_destination;
     IF signing <> 'none' THEN
         PERFORM postback.set_destination_secret(name, secret);
@@ -104,7 +109,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postback.add_destination(text, text, text, text, text, bigint, text, postback.conversion_status[], text[], text, text,
-    integer, numeric, interval, interval[], integer) IS
+    integer, numeric, interval, interval[], integer, bigint) IS
     'Adds a destination and returns its destination_id: from now on each conversion that reaches one of the statuses is told to it. '
     'The URL must lead to a public address. A signed one without a secret gets a random one: set_destination_secret() makes the next and shows it.';
 

@@ -5,11 +5,13 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     granted text;
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
-        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
+        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at',
+        'report_spool', 'record_preflight'];
     -- What reports call as whoever asks for them.
     arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths'];
     reports CONSTANT text[] := ARRAY['attribution', 'compare_models', 'explain_credit', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
-        'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket'];
+        'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket', 'report_totals', 'report_columns',
+        'payables', 'partner_trust', 'diagnose', 'preflight', 'macro_conformance'];
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN
         RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object', HINT = 'CREATE ROLE first; postback makes none.';
@@ -38,17 +40,26 @@ BEGIN
             EXECUTE format('GRANT SELECT ON %s TO %I', granted, role);
         END LOOP;
         EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
-            'postback.network_presets, postback.sends, postback.status_transitions, postback.alerts, postback.rollups TO %I', role);
+            'postback.network_presets, postback.sends, postback.partners, postback.payout_tiers, postback.tier_rules, postback.tier_changes, '
+            'postback.statements, postback.statement_lines, postback.status_transitions, postback.alerts, postback.rollups, postback.report_formats, '
+            'postback.fraud_rules, postback.alert_rules, postback.preflight_runs TO %I', role);
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.
         EXECUTE format('GRANT EXECUTE ON FUNCTION _postback.check_url_template(text) TO %I', role);
+        -- And that of fraud_rules.
+        EXECUTE format('GRANT EXECUTE ON FUNCTION _postback.check_fraud_rule(text, jsonb), _postback.fraud_defaults(text) TO %I', role);
+        EXECUTE format('GRANT UPDATE (enabled, parameters, severity, action) ON postback.fraud_rules TO %I', role);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
-            'postback.networks, postback.link_aliases, postback.status_transitions TO %I', role);
+            'postback.networks, postback.link_aliases, postback.status_transitions, postback.report_formats, postback.payout_tiers, '
+            'postback.tier_rules, postback.partners, postback.alert_rules TO %I', role);
+        EXECUTE format('GRANT UPDATE (partner_id) ON postback.sends TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
-            'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries TO %I', role);
+            'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries, postback.report_imports, postback.report_rows, '
+            'postback.discrepancies, postback.flags, postback.ip_ranges TO %I', role);
+        EXECUTE format('GRANT INSERT ON postback.report_lines TO %I', role);
         -- Not what the sending keeps there, nor enabled: that is enable_destination()'s.
-        EXECUTE format('GRANT UPDATE (name, offer_id, network_id, statuses, events, method, url_template, body_template, content_type, signing, '
+        EXECUTE format('GRANT UPDATE (name, offer_id, network_id, partner_id, statuses, events, method, url_template, body_template, content_type, signing, '
             'max_concurrency, max_rate, timeout, retry_after_failures, disable_after) ON postback.destinations TO %I', role);
         EXECUTE format('GRANT INSERT ON postback.clicks TO %I', role);
         -- Not the id, the key and the ledger: those are made.

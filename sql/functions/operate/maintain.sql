@@ -32,11 +32,27 @@ BEGIN
     task := 'paths_settled';
     done := _postback.settle_touches(now);
     RETURN NEXT;
+    task := 'fraud_found';
+    done := _postback.scan_fraud(now);
+    RETURN NEXT;
+    task := 'reports_reconciled';
+    done := _postback.reconcile_due(now);
+    RETURN NEXT;
+    task := 'tiers_changed';
+    done := _postback.apply_tier_rules(now);
+    RETURN NEXT;
+    -- Last: it reads what the others have brought up to date.
+    task := 'alerts_changed';
+    done := (SELECT count(*) FROM postback.check_alerts(now));
+    RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION postback.maintain(timestamptz) IS
     'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click, '
-    'widens the paths of conversions to 90 days, brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled). '
+    'widens the paths of conversions to 90 days, brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled), '
+    'compares the newest report of a network again after a week where networks.reconcile_weekly asks for it, '
+    'runs the fraud rules over what came since (fraud_found: clicks, conversions and postbacks newly named by a flag), '
+    'applies the rules by which partners change their tier (hourly) and checks the alert rules. '
     'The proxy calls it each minute; pg_cron may instead.';
 
 -- Partitions for the days around now and for every day that has rows in the DEFAULT partition. Returns how many were made.

@@ -24,6 +24,7 @@ DECLARE
     new_payout numeric;
     moved boolean;
     agrees boolean;
+    is_fraud boolean;
     verdict postback.verdict;
     hash bytea;
 BEGIN
@@ -45,8 +46,10 @@ BEGIN
         UPDATE postback.conversions AS v SET converted_at = converted_at WHERE v.conversion_id = conversion_id AND v.bucket = bucket;
     END IF;
 
+    is_fraud := c.status = 'rejected' AND _postback.is_rejected_as_fraud(conversion_id, bucket);
+
     -- Without an amount it says nothing of the payout: what is in force is the fold's to find, or it would hang on the order of arrival.
-    amount := CASE WHEN adds THEN c.payout + m.payout ELSE m.payout END;
+    amount := CASE WHEN adds THEN CASE WHEN is_fraud THEN coalesce(_postback.last_amount(conversion_id, bucket), 0) ELSE c.payout END + m.payout ELSE m.payout END;
     IF adds THEN
         IF m.event_at IS NOT NULL AND EXISTS (
             SELECT FROM postback.postbacks AS p
@@ -74,18 +77,20 @@ BEGIN
                array_agg(e.event_at ORDER BY e.seq) || happened_at AS ats,
                array_agg(e.event_at_is_network_time ORDER BY e.seq) || (m.event_at IS NOT NULL) AS network_times,
                array_agg(e.recorded_at ORDER BY e.seq) || recorded_at AS received
-        FROM postback.conversion_events AS e WHERE e.conversion_id = conversion_id AND e.bucket = bucket) AS s,
+        FROM postback.conversion_events AS e
+        WHERE e.conversion_id = conversion_id AND e.bucket = bucket AND e.cause NOT IN ('fraud', 'release')) AS s,
         (SELECT array_agg(t.from_status::text) AS froms, array_agg(t.to_status::text) AS tos FROM postback.status_transitions AS t) AS a,
         LATERAL _postback.fold(s.statuses, s.payouts, s.ats, s.network_times, s.received, a.froms, a.tos) AS f;
-    new_status := folded.status;
-    new_payout := _postback.counted(folded.status, folded.payout);
+    -- What was rejected as fraud stays so, whatever its network says, until the flag is released.
+    new_status := CASE WHEN is_fraud THEN c.status ELSE folded.status END;
+    new_payout := _postback.counted(new_status, folded.payout);
     moved := new_status <> c.status OR new_payout <> c.payout;
     agrees := NOT moved AND m.status = c.status AND coalesce(_postback.counted(m.status, amount) = c.payout, true);
     -- With a time of its own it is kept nevertheless: an event that is still under way may lie between the two times.
     IF agrees AND m.event_at IS NULL THEN
         RETURN ROW('duplicate', 'the conversion says so already', conversion_id, bucket)::_postback.outcome;
     END IF;
-    verdict := CASE WHEN agrees THEN 'duplicate' WHEN moved THEN 'updated' WHEN folded.last_applied THEN 'stale'
+    verdict := CASE WHEN agrees THEN 'duplicate' WHEN moved THEN 'updated' WHEN folded.last_applied AND NOT is_fraud THEN 'stale'
                     ELSE 'illegal_transition' END;
 
     hash := _postback.append_event(conversion_id, bucket, c.ledger_seq + 1, c.ledger_hash, recorded_at, happened_at,
@@ -97,6 +102,7 @@ BEGIN
     RETURN ROW(verdict, concat_ws('; ', m.note, CASE verdict
         WHEN 'duplicate' THEN 'the conversion says so already'
         WHEN 'stale' THEN 'an older event than the ones that count'
-        WHEN 'illegal_transition' THEN format('%s cannot become %s', c.status, m.status) END), conversion_id, bucket)::_postback.outcome;
+        WHEN 'illegal_transition' THEN CASE WHEN is_fraud THEN 'it was rejected as fraud and its flag is not released'
+            ELSE format('%s cannot become %s', c.status, m.status) END END), conversion_id, bucket)::_postback.outcome;
 END
 $$;

@@ -9,6 +9,7 @@ RETURNS _postback.outcome[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_te
 DECLARE
     outcomes _postback.outcome[];
     captured bigint;
+    soon text[];
 BEGIN
     WITH credited AS MATERIALIZED (
         SELECT m.*, c.click_id AS known_click_id, c.bucket, c.clicked_at, c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id, c.subscriber_id,
@@ -77,9 +78,15 @@ BEGIN
     SELECT (SELECT _postback.capture_touches(array_agg(ROW(b.conversion_id, b.bucket, b.network_id, b.offer_id, b.subscriber_id, b.known_click_id,
                 b.clicked_at, b.status, b.pays, b.money, b.happened_at)::_postback.conversion ORDER BY b.conversion_id))
             FROM begun AS b WHERE NOT starts_with(b.dedupe_key, 'test:')),
+           -- No parameter of the rule reaches further than a minute.
+           (SELECT array_agg(b.conversion_id) FROM begun AS b
+            WHERE b.received_at < b.clicked_at + interval '60 seconds' OR b.happened_at < b.clicked_at + interval '60 seconds'),
            array_agg(CASE WHEN j.verdict <> 'accepted' OR t.conversion_id IS NOT NULL
                           THEN ROW(j.verdict, j.reason, t.conversion_id, t.bucket)::_postback.outcome END ORDER BY j.ordinality)
-    INTO captured, outcomes FROM judged AS j LEFT JOIN taken AS t ON t.conversion_id = j.conversion_id;
+    INTO captured, soon, outcomes FROM judged AS j LEFT JOIN taken AS t ON t.conversion_id = j.conversion_id;
+    IF soon IS NOT NULL THEN
+        PERFORM _postback.flag_fast_conversions(soon, messages[1].received_at);
+    END IF;
     RETURN outcomes;
 END
 $$;

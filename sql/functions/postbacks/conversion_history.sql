@@ -26,6 +26,7 @@ BEGIN
         -- What is in the ledger, with the message that caused it.
         SELECT e.recorded_at, 1, e.conversion_id, e.seq,
                concat_ws('; ', format(CASE e.cause WHEN 'postback' THEN '%s%s said %s: %s' WHEN 'insert' THEN '%s%s inserted by hand: %s%4$s'
+                       WHEN 'fraud' THEN '%s%s rejected as fraud' WHEN 'release' THEN '%s%s released from a fraud flag: %s'
                        ELSE '%s%s changed by hand: %s%4$s' END,
                    CASE WHEN c.is_test THEN 'test: ' END, CASE e.cause WHEN 'postback' THEN 'the network' ELSE 'it was' END,
                    concat_ws(' ', e.asserted_status, round(e.asserted_payout, greatest(2, scale(e.asserted_payout))) || ' ' || e.currency),

@@ -146,7 +146,8 @@ CREATE FUNCTION _postback.refuse_change()
 RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION '% of "%" is refused', lower(TG_OP), TG_TABLE_NAME USING ERRCODE = 'PB203',
-        HINT = 'Conversions stay and their ledger is append-only: UPDATE status or payout of postback.conversions, and the change becomes an event.';
+        HINT = coalesce(TG_ARGV[0],
+            'Conversions stay and their ledger is append-only: UPDATE status or payout of postback.conversions, and the change becomes an event.');
 END
 $$;
 

@@ -44,8 +44,10 @@ fn a_touch_of_long_ago_decays_to_nothing_and_never_to_nan() {
 #[test]
 fn revenue_is_divided_in_the_minor_unit() {
     let thirds = of(Model::Linear, &[0, 1, 2]);
-    let parts = |payout, currency| -> Vec<String> {
-        let (parts, scale) = units(payout, currency, &thirds).unwrap();
+    let parts = |payout: &str, currency| -> Vec<String> {
+        let scale = payout.split_once('.').map_or(0, |(_, decimals)| decimals.len() as u32);
+        let amount = payout.replace('.', "").parse().unwrap();
+        let (parts, scale) = parts(amount, scale, minor_units(currency), &thirds).unwrap();
         parts.into_iter().filter_map(|part| decimal(part, scale)).collect()
     };
     assert_eq!(parts("10", "USD"), ["3.34", "3.33", "3.33"]);
@@ -65,14 +67,26 @@ fn revenue_is_divided_in_the_minor_unit() {
 }
 
 #[test]
-fn what_is_no_amount_has_no_parts() {
-    for payout in ["", "-1", "NaN", "1e3", "Infinity"] {
-        assert_eq!(units(payout, "USD", &[WHOLE]), None, "{payout}");
-    }
-    assert_eq!(units("1", "USD", &[WHOLE]), Some((vec![100], 2)));
+fn a_payout_too_large_to_count_has_no_parts() {
+    assert_eq!(parts(u128::MAX, 0, 2, &[WHOLE]), None);
+    assert_eq!(parts(1, 40, 2, &[WHOLE]), Some((vec![1], 40)));
+    assert_eq!(parts(1, 0, 2, &[WHOLE]), Some((vec![100], 2)));
 }
 
 proptest! {
+    #[test]
+    fn small_totals_are_divided_as_large_ones(total in 0_u64..40_000_000, weights in prop::collection::vec(0_u128..1_000_000, 1..20)) {
+        let credits: Vec<i64> = apportion(WHOLE as u128, &weights).into_iter().map(|part| part as i64).collect();
+        let exact: Vec<u128> = credits.iter().map(|credit| credit.unsigned_abs().into()).collect();
+        prop_assert_eq!(apportion_credits(total.into(), &credits), apportion(total.into(), &exact));
+    }
+
+    #[test]
+    fn linear_credit_is_apportioned_by_equal_weights(touches in 1_usize..1_200) {
+        let credits: Vec<u128> = of(Model::Linear, &vec![0; touches]).into_iter().map(|credit| credit as u128).collect();
+        prop_assert_eq!(credits, apportion(WHOLE as u128, &vec![1; touches]));
+    }
+
     #[test]
     fn parts_are_within_one_of_their_share(total in 0_u128..1_000_000_000, weights in prop::collection::vec(0_u128..1_000_000, 1..20)) {
         let parts = apportion(total, &weights);
