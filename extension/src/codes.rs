@@ -42,7 +42,7 @@ fn number_links(
     (name!(link_ids, Vec<i64>), name!(sorted_link_ids, Vec<i64>), name!(sorted_subscriber_ids, Vec<Option<i64>>)),
 > {
     let link_ids: Vec<i64> = (first_counter..)
-        .zip(subscriber_ids.iter())
+        .zip(cancellable(subscriber_ids.iter()))
         .map(|(counter, subscriber)| {
             let bucket = click_id::subscriber_bucket(subscriber.unwrap_or(counter + 1));
             link_id(send_id, bucket.cast_signed(), counter)
@@ -67,7 +67,9 @@ fn encode_code(link_id: i64, key: &[u8]) -> String {
 #[pg_extern(sql = false)]
 fn encode_codes(link_ids: Array<i64>, key: &[u8]) -> Vec<Option<String>> {
     with_key(key, |key| {
-        link_ids.iter().map(|id| id.map(|id| key.encode(LinkId::from_bigint(id)).as_str().to_owned())).collect()
+        cancellable(link_ids.iter())
+            .map(|id| id.map(|id| key.encode(LinkId::from_bigint(id)).as_str().to_owned()))
+            .collect()
     })
 }
 
@@ -78,18 +80,28 @@ fn decode_code(code: &str, key: &[u8]) -> Option<i64> {
 
 #[pg_extern(sql = false)]
 fn decode_codes(codes: Array<&str>, key: &[u8]) -> Vec<Option<i64>> {
-    with_key(key, |key| codes.iter().map(|code| key.decode(code?).map(LinkId::to_bigint)).collect())
+    with_key(key, |key| cancellable(codes.iter()).map(|code| key.decode(code?).map(LinkId::to_bigint)).collect())
 }
 
 /// An id is our own when it is a UUIDv7 in its link's bucket; without a link nothing is stored, so nothing is foreign.
 #[pg_extern(sql = false)]
 fn has_foreign_id(click_ids: Option<Array<&str>>, link_ids: Option<Array<i64>>) -> bool {
     let (Some(click_ids), Some(link_ids)) = (click_ids, link_ids) else { return false };
-    click_ids.iter().zip(link_ids.iter()).any(|pair| match pair {
+    cancellable(click_ids.iter()).zip(link_ids.iter()).any(|pair| match pair {
         (Some(click_id), Some(link_id)) => {
             ClickId::parse(click_id).is_none_or(|id| id.bucket() != LinkId::from_bigint(link_id).bucket())
         }
         _ => false,
+    })
+}
+
+/// Lets a query be cancelled now and then: an array may have a hundred million elements.
+fn cancellable<T>(elements: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    elements.enumerate().map(|(place, element)| {
+        if place % 4096 == 0 {
+            check_for_interrupts!();
+        }
+        element
     })
 }
 

@@ -17,6 +17,7 @@ const STEPS: &[(&str, &str)] = &[
     ("tables/touches", include_str!("../../sql/tables/touches.sql")),
     ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),
     ("tables/fraud", include_str!("../../sql/tables/fraud.sql")),
+    ("tables/alerts", include_str!("../../sql/tables/alerts.sql")),
     ("tables/dead_letters", include_str!("../../sql/tables/dead_letters.sql")),
     ("tables/report_imports", include_str!("../../sql/tables/report_imports.sql")),
     ("presets/report_formats", include_str!("../../sql/presets/report_formats.sql")),

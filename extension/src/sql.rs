@@ -208,13 +208,48 @@ extension_sql_file!(
 );
 extension_sql_file!("../../sql/functions/payouts/payables.sql", name = "payables", requires = ["open_earnings"]);
 extension_sql_file!("../../sql/functions/payouts/close_payout.sql", name = "close_payout", requires = ["payables"]);
-extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["close_payout"]);
+extension_sql_file!("../../sql/functions/diagnose/alerts.sql", name = "alerts", requires = ["close_payout"]);
+extension_sql_file!("../../sql/functions/diagnose/alert_metrics.sql", name = "alert_metrics", requires = ["alerts"]);
+extension_sql_file!(
+    "../../sql/functions/diagnose/check_alerts.sql",
+    name = "check_alerts",
+    requires = ["alert_metrics"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/macro_conformance.sql",
+    name = "macro_conformance",
+    requires = ["check_alerts"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/symptoms_of_clicks.sql",
+    name = "symptoms_of_clicks",
+    requires = ["macro_conformance"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/symptoms_of_postbacks.sql",
+    name = "symptoms_of_postbacks",
+    requires = ["symptoms_of_clicks"]
+);
+extension_sql_file!(
+    "../../sql/functions/diagnose/symptoms_of_time.sql",
+    name = "symptoms_of_time",
+    requires = ["symptoms_of_postbacks"]
+);
+extension_sql_file!("../../sql/functions/diagnose/diagnose.sql", name = "diagnose", requires = ["symptoms_of_time"]);
+extension_sql_file!(
+    "../../sql/functions/diagnose/record_preflight.sql",
+    name = "record_preflight",
+    requires = ["diagnose"]
+);
+extension_sql_file!("../../sql/functions/diagnose/preflight.sql", name = "preflight", requires = ["record_preflight"]);
+extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["preflight"]);
 extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",
     name = "keep_dead_letter",
     requires = ["routes"]
 );
-extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["keep_dead_letter"]);
+extension_sql_file!("../../sql/functions/operate/set_owner.sql", name = "set_owner", requires = ["keep_dead_letter"]);
+extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["set_owner"]);
 extension_sql_file!("../../sql/functions/operate/grant_role.sql", name = "grant_role", requires = ["install"]);
 extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);

@@ -21,6 +21,7 @@ postback-proxy turns taps and postbacks into calls of the postback extension.
 
 Usage: postback-proxy [--help | --version]
        postback-proxy import-report FILE --network SLUG [OPTION VALUE]...    (import-report --help says more)
+       postback-proxy preflight URL [OPTION VALUE]...    (preflight --help says more)
 
 It is configured by environment variables:
 

@@ -12,6 +12,7 @@ use crate::error::Failure;
 use crate::metrics::{CallKind, Metrics};
 use crate::postback::{Postback, PostbackAnswer};
 use crate::redirect::{Tap, TapAnswer, header_of};
+use crate::spool::Totals;
 use crate::spool_record::{self, Record};
 use deadpool_postgres::{
     BuildError, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
@@ -57,6 +58,10 @@ const KEEP_DEAD_LETTER: &str = "\
 /// Read when a connection is made. JIT costs more than it gives on statements this short.
 const ON_CONNECT: &str = "SET statement_timeout = '5s'; SET jit = off";
 
+/// The oldest record's time in Unix milliseconds, 0 for none.
+const REPORT_SPOOL: &str = "\
+    SELECT postback.report_spool($1, $2, $3, to_timestamp(nullif($4::bigint, 0) / 1000.0))";
+
 const MAINTAIN: &str = "SET statement_timeout = '55s'; SELECT postback.maintain()";
 
 /// Longer than the statement timeout: past it, the network or the server is gone.
@@ -64,8 +69,9 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(7);
 
 const MAINTENANCE_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Connections beside those of the workers: upkeep, maintenance, the readiness probe, the routes, three of the drain.
-const OTHER_CONNECTIONS: usize = 7;
+/// Connections beside those of the workers: upkeep, maintenance, the readiness probe, the routes, the spool's depth,
+/// three of the drain.
+const OTHER_CONNECTIONS: usize = 8;
 
 /// The way to the database.
 pub struct Database {
@@ -177,6 +183,21 @@ impl Database {
     /// Whether the database answers at all.
     pub async fn ping(&self) -> Result<(), String> {
         self.ask("SELECT 1").await.map(drop)
+    }
+
+    /// Tells how much is in the spool.
+    pub async fn report_spool(&self, listen: &str, totals: &Totals) -> Result<(), String> {
+        let [records, bytes, oldest] = [&totals.records, &totals.bytes, &totals.oldest_unix_ms]
+            .map(|total| i64::try_from(total.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
+        let parameters: [&(dyn ToSql + Sync); 4] = [&listen, &records, &bytes, &oldest];
+        match timeout(CALL_DEADLINE, connection.query_one(REPORT_SPOOL, &parameters)).await {
+            Ok(row) => row.map(drop).map_err(|error| described(&error)),
+            Err(_) => {
+                drop(Object::take(connection));
+                Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
+            }
+        }
     }
 
     /// Partitions, rollups, late matches: whatever the extension does each minute. Keeps its connection.

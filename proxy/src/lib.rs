@@ -24,6 +24,7 @@ pub mod offline;
 pub mod outbound_client;
 pub mod page;
 pub mod postback;
+pub mod preflight;
 pub mod proxy_protocol;
 pub mod redirect;
 pub mod routes;
@@ -195,7 +196,11 @@ fn backend(
         }
     };
     let upkeep = upkeep::keep_key(Arc::clone(&database), Arc::clone(key), directory.clone(), config.allow_unsafe);
-    let mut background = vec![tokio::spawn(upkeep::maintain(Arc::clone(&database)))];
+    let mut background = vec![tokio::spawn(upkeep::maintain(
+        Arc::clone(&database),
+        config.listen.to_string(),
+        offline.as_ref().map(|offline| Arc::clone(&offline.spool.totals)),
+    ))];
     if let (Some(offline), Some(directory)) = (&offline, &directory) {
         background.push(tokio::spawn(upkeep::keep_routes(Arc::clone(&database), Arc::clone(directory))));
         let drain = Drain {

@@ -2,7 +2,7 @@
 //! command, that instead of serving.
 
 use postback_proxy::config::{self, Config};
-use postback_proxy::{Listeners, import_report, logging, run};
+use postback_proxy::{Listeners, import_report, logging, preflight, run};
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
             return say(concat!("postback-proxy ", env!("CARGO_PKG_VERSION"), "\n"));
         }
         [Some("import-report"), ..] => return import_report(&arguments[1..]),
+        [Some("preflight"), ..] => return preflight(&arguments[1..]),
         _ => return fail(USAGE, "postback-proxy takes no such arguments; see --help"),
     }
     let config = match config::read(std::env::vars_os()) {
@@ -79,6 +80,28 @@ fn import_report(arguments: &[OsString]) -> ExitCode {
         Ok(done) => {
             let _ = say(&done.report);
             ExitCode::from(SOME_ROWS_UNREAD)
+        }
+        Err(problem) => fail(1, problem),
+    }
+}
+
+fn preflight(arguments: &[OsString]) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return say(preflight::HELP);
+    }
+    let (order, database) = match (preflight::read_arguments(arguments), preflight::database(std::env::vars_os())) {
+        (Ok(order), Ok(database)) => (order, database),
+        (order, database) => {
+            let problems: Vec<_> = [order.err(), database.err()].into_iter().flatten().collect();
+            return fail(USAGE, problems.join("\n"));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(|error| error.to_string()).and_then(|on| on.block_on(preflight::run(&order, database))) {
+        Ok(findings) if findings.is_ok() => say(&findings.to_string()),
+        Ok(findings) => {
+            let _ = say(&findings.to_string());
+            ExitCode::FAILURE
         }
         Err(problem) => fail(1, problem),
     }

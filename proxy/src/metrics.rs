@@ -294,7 +294,7 @@ mod tests {
         metrics.count_visitor("martian");
         metrics.count_call(CallKind::Clicks, 3, Duration::from_millis(2));
         metrics.count_database_error("40001");
-        let answer = Answer { status: 204, retry_after: None, excerpt: String::new() };
+        let answer = Answer { status: 204, retry_after: None, location: None, excerpt: String::new() };
         metrics.count_delivery(&Ok(answer), Duration::from_millis(3));
         metrics.count_delivery(&Err(SendError::TimedOut(Duration::from_secs(1))), Duration::from_secs(1));
         let text = metrics.render(5, 0).unwrap();

@@ -9,7 +9,7 @@
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
@@ -66,6 +66,8 @@ pub struct Answer {
     pub status: u16,
     /// Seconds.
     pub retry_after: Option<u32>,
+    /// Where a redirect leads, as it was written.
+    pub location: Option<String>,
     /// The beginning of the body as one line of text.
     pub excerpt: String,
 }
@@ -121,7 +123,8 @@ impl Client {
         let excerpt = excerpt(body, deadline.min(Instant::now() + BODY_PATIENCE)).await;
         drop(connection);
         let retry_after = retry_after(&head.headers, SystemTime::now());
-        Ok(Answer { status: head.status.as_u16(), retry_after, excerpt })
+        let location = head.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Answer { status: head.status.as_u16(), retry_after, location, excerpt })
     }
 
     async fn exchange(&self, delivery: &Delivery) -> Result<Exchange, SendError> {

@@ -5,6 +5,7 @@ use crate::database::Database;
 use crate::directory::Directory;
 use crate::error::RunError;
 use crate::redirect::KnownKey;
+use crate::spool::Totals;
 use deadpool_postgres::Object;
 use postback_core::short_code::CodeKey;
 use std::sync::Arc;
@@ -114,15 +115,20 @@ fn major_and_minor(version: &str) -> Option<(&str, &str)> {
     Some((major, rest.split_once('.').map_or(rest, |(minor, _)| minor)))
 }
 
-/// Calls the extension's maintenance now and each minute.
-pub async fn maintain(database: Arc<Database>) {
+/// Calls the extension's maintenance now and each minute, and tells before what is in the spool, if there is one.
+pub async fn maintain(database: Arc<Database>, listen: String, spool: Option<Arc<Totals>>) {
     let mut connection: Option<Object> = None;
     let mut told = String::new();
     let mut ticks = interval(MAINTENANCE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match database.maintain(&mut connection).await {
+        let told_of = match &spool {
+            Some(totals) => database.report_spool(&listen, totals).await,
+            None => Ok(()),
+        };
+        // The one that fails does not keep the other.
+        match database.maintain(&mut connection).await.and(told_of) {
             Ok(()) => told.clear(),
             Err(reason) if reason == told => {}
             Err(reason) => {

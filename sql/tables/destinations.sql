@@ -1,4 +1,4 @@
--- Destinations: who is told about conversions, and the queue of what they are to be told.
+-- Destinations: who is told about conversions and alerts, and the queue of what they are to be told.
 
 CREATE TABLE postback.destinations (
     destination_id integer GENERATED ALWAYS AS IDENTITY CONSTRAINT destinations_pkey PRIMARY KEY,
@@ -48,7 +48,8 @@ COMMENT ON COLUMN postback.destinations.offer_id IS 'Only conversions of this of
 COMMENT ON COLUMN postback.destinations.network_id IS 'Only conversions of this network; NULL for any.';
 COMMENT ON COLUMN postback.destinations.partner_id IS 'Only conversions of this partner, as its send has it when they change; NULL for any.';
 COMMENT ON COLUMN postback.destinations.statuses IS 'Told when a conversion reaches one of these, and when its payout changes while it is in one.';
-COMMENT ON COLUMN postback.destinations.events IS 'Only conversions with one of these events; NULL for any, also for none.';
+COMMENT ON COLUMN postback.destinations.events IS
+    'Only conversions with one of these events; NULL for any, also for none. The word alert among them: told about alerts.';
 COMMENT ON COLUMN postback.destinations.url_template IS 'http(s) URL with macros in path and query, which are percent-encoded. Public addresses only.';
 COMMENT ON COLUMN postback.destinations.body_template IS 'Body of a POST or PUT with macros, escaped for its content_type; NULL sends none.';
 COMMENT ON COLUMN postback.destinations.content_type IS 'application/json or application/x-www-form-urlencoded.';
@@ -81,7 +82,8 @@ CREATE TABLE postback.deliveries (
     delivery_id text COLLATE "C" CONSTRAINT deliveries_pkey PRIMARY KEY,
     -- No foreign keys: each conversion would lock the one row of its destination.
     destination_id integer NOT NULL,
-    conversion_id text COLLATE "C" NOT NULL,
+    conversion_id text COLLATE "C",
+    alert_id bigint,
     bucket smallint NOT NULL,
     event_seq integer NOT NULL,
     state text NOT NULL DEFAULT 'queued',
@@ -93,15 +95,17 @@ CREATE TABLE postback.deliveries (
     last_response text,
     created_at timestamptz NOT NULL,
     finished_at timestamptz,
+    CONSTRAINT deliveries_are_about_one_thing CHECK ((conversion_id IS NULL) <> (alert_id IS NULL)),
     CONSTRAINT deliveries_state_is_known CHECK (state IN ('queued', 'sending', 'delivered', 'dead', 'cancelled')),
     CONSTRAINT deliveries_finished_is_dated CHECK ((finished_at IS NULL) = (state IN ('queued', 'sending')))
 );
 -- What is due for a destination, and how many are under way, is one probe each, however long its queue or that of another.
 CREATE INDEX deliveries_due_idx ON postback.deliveries (destination_id, due_at) WHERE state IN ('queued', 'sending');
 CREATE INDEX deliveries_under_way_idx ON postback.deliveries (destination_id, due_at) WHERE state = 'sending';
-COMMENT ON TABLE postback.deliveries IS 'What a destination is to be told: one row per change of a conversion, delivered at least once.';
+COMMENT ON TABLE postback.deliveries IS 'What a destination is to be told: one row per change of a conversion or of an alert, delivered at least once.';
 COMMENT ON COLUMN postback.deliveries.delivery_id IS 'UUIDv7, the same over all attempts: the Idempotency-Key, and the webhook-id of Standard Webhooks.';
-COMMENT ON COLUMN postback.deliveries.event_seq IS 'The row of conversion_events that it tells about.';
+COMMENT ON COLUMN postback.deliveries.alert_id IS 'The alert that it tells about, instead of a conversion.';
+COMMENT ON COLUMN postback.deliveries.event_seq IS 'The row of conversion_events that it tells about; of an alert: 1 raised, 2 resolved.';
 COMMENT ON COLUMN postback.deliveries.state IS 'queued, sending (handed to a proxy), delivered, dead (given up) or cancelled.';
 COMMENT ON COLUMN postback.deliveries.attempts IS 'How often it was handed to a proxy to be sent.';
 COMMENT ON COLUMN postback.deliveries.due_at IS 'When it is to be sent; while it is sending, when its lease ends and it is due again.';
@@ -109,23 +113,6 @@ COMMENT ON COLUMN postback.deliveries.last_status_code IS 'HTTP status of the la
 COMMENT ON COLUMN postback.deliveries.last_error IS 'Why the last attempt failed, without URL and secrets.';
 COMMENT ON COLUMN postback.deliveries.last_response IS 'The beginning of the last answer, at most 512 characters.';
 COMMENT ON COLUMN postback.deliveries.finished_at IS 'When it was delivered, given up or cancelled.';
-
-CREATE TABLE postback.alerts (
-    alert_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT alerts_pkey PRIMARY KEY,
-    kind text NOT NULL,
-    subject text NOT NULL,
-    message text NOT NULL,
-    evidence jsonb NOT NULL DEFAULT '{}',
-    raised_at timestamptz NOT NULL,
-    resolved_at timestamptz,
-    CONSTRAINT alerts_are_resolved_later CHECK (resolved_at >= raised_at)
-);
-CREATE UNIQUE INDEX alerts_open_key ON postback.alerts (kind, subject) WHERE resolved_at IS NULL;
-COMMENT ON TABLE postback.alerts IS 'What somebody should look at. At most one is open per kind and subject.';
-COMMENT ON COLUMN postback.alerts.kind IS 'destination_disabled.';
-COMMENT ON COLUMN postback.alerts.subject IS 'What it is about: the name of the destination.';
-COMMENT ON COLUMN postback.alerts.evidence IS 'The numbers behind it.';
-COMMENT ON COLUMN postback.alerts.resolved_at IS 'When it was over; NULL while it is open.';
 
 CREATE TRIGGER check_destination BEFORE INSERT OR UPDATE OF url_template, body_template, content_type, signing ON postback.destinations
     FOR EACH ROW EXECUTE FUNCTION _postback.check_destination();

@@ -16,8 +16,9 @@ COMMENT ON COLUMN postback.fraud_rules.parameters IS 'Numbers of the rule by nam
 COMMENT ON COLUMN postback.fraud_rules.action IS
     'flag: a row to look at; hold: its conversions stay out of payables() until it is resolved; reject: they are rejected at once, whatever their network says later.';
 
-INSERT INTO postback.fraud_rules (rule, parameters, severity, description)
-SELECT r.rule, _postback.fraud_defaults(r.rule), r.severity, r.description
+-- One is off until somebody has seen that it is right for his traffic: it takes small sends of ordinary people for one device.
+INSERT INTO postback.fraud_rules (rule, enabled, parameters, severity, description)
+SELECT r.rule, r.rule <> 'device_diversity', _postback.fraud_defaults(r.rule), r.severity, r.description
 FROM (VALUES
     ('fast_conversion', 'medium', 'A conversion sooner after its click than a person can be.'),
     ('datacenter_click', 'medium', 'Clicks from a range of ip_ranges, and their conversions. Such clicks become datacenter and earn no credit.'),

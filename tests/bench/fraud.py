@@ -44,6 +44,7 @@ FALSE_FLAGS = """
 
 def measure_fraud(cluster, results, clicks=CLICKS, seed=1):
     cluster.run_file("prepare_fraud.sql", clicks=clicks, seed=seed)
+    cluster.sql("UPDATE postback.fraud_rules SET enabled = true")
     results.add("fraud_scan_s", cluster.seconds(SCAN), "s")
     if cluster.value(SCAN) != "0":
         raise SystemExit("fraud_scan: a second scan of the same day found something new")

@@ -71,7 +71,11 @@ def restored(database, databases):
     late = """INSERT INTO postback.clicks (campaign_id, subscriber_id, clicked_at)
               VALUES (%s, 7, clock_timestamp() - interval '1 hour')"""
     database.execute(late, [campaign.campaign_id])
+    # A followed link, and a spool whose depth maintain() makes an alert of.
+    database.execute("SELECT postback.record_preflight(%s, true, true, NULL, 1, 5, true, '[]')", [campaign.codes[1001]])
+    database.execute("SELECT postback.report_spool('127.0.0.1:8080', 5000, 1, clock_timestamp())")
     database.execute("SELECT postback.maintain()")
+    assert database.execute("SELECT kind FROM postback.alerts").fetchall() == [("spool_fills",)]
     database.execute(late, [campaign.campaign_id])
     pay_a_partner(database, campaign)
     copy = databases.create_bare()
@@ -195,6 +199,9 @@ def test_a_dump_of_the_copy_is_the_dump_of_the_original(databases, database):
 
     copy = databases.create_bare()
     run_program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", copy, input="\n".join(dump(database.info.dbname)))
+    # A dump does not say whose the functions of an extension are.
+    with connect(copy) as connection:
+        connection.execute("SELECT postback.set_owner()")
     assert dump(copy) == dump(database.info.dbname)
 
 

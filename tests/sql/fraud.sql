@@ -1,4 +1,5 @@
 -- Each fraud rule: what was planted is flagged with its evidence, its clean twin is not, and a second scan changes nothing.
+\pset fieldsep '\n'
 SELECT no_plan();
 SELECT postback.add_offer('One', 'https://network.example.com/{click_id}', offer_id => 1, network => 'default') \g /dev/null
 SELECT postback.maintain('2026-03-10 12:00+00') \g /dev/null

@@ -43,6 +43,14 @@ SET timezone = 'Asia/Kolkata';
 SET datestyle = 'German, DMY';
 SET search_path = pg_temp, public, tap;
 CREATE TEMP TABLE offers (offer_id bigint PRIMARY KEY);
+BEGIN;
+CREATE ROLE postback_test_other NOLOGIN;
+GRANT USAGE, CREATE ON SCHEMA postback, _postback TO postback_test_other;
+GRANT EXECUTE ON FUNCTION postback.install(text), _postback.install_steps() TO postback_test_other;
+SELECT tap.throws_ok('SET LOCAL ROLE postback_test_other; SELECT postback.install()', '42501',
+    'the functions of postback belong to another role than the tables would', 'tables of one role and definer functions of a superuser are refused');
+ROLLBACK;
+SELECT tap.throws_ok('SELECT postback.install(''postback_test_missing'')', '42704', NULL, 'an owner who does not exist is refused');
 SELECT tap.matches(postback.install(), '^postback \d+\.\d+\.\d+ is installed in database ', 'install() says what it installed');
 RESET timezone;
 RESET datestyle;
@@ -70,7 +78,7 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('postback'::regnamespace, '_postback'::regnamespace)
          AND relkind IN ('r', 'p', 'v', 'S') AND relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user) $$,
-    'everything belongs to whoever called install()');
+    'everything belongs to whoever called install() without a name');
 SELECT throws_ok('DROP EXTENSION postback', '2BP01', NULL, 'DROP EXTENSION without CASCADE refuses while there are tables');
 SELECT throws_ok('DROP SCHEMA postback', '2BP01', NULL, 'so does DROP SCHEMA');
 

@@ -1,4 +1,5 @@
 -- A network's report against the conversions: each cause planted, found with its name and its evidence, and nothing invented beside it.
+\pset fieldsep '\n'
 SELECT no_plan();
 SELECT postback.add_network('Net', 'tune'), postback.add_network('Other', 'generic') \g /dev/null
 SELECT postback.add_offer('Offer', 'https://network.example.com/{click_id}', offer_id => 1, network => 'net', click_window => '60 days') \g /dev/null

@@ -36,6 +36,11 @@ pub const MACROS: &[&str] = &[
     "converted_at_unix",
     "event_at",
     "event_at_unix",
+    "alert_id",
+    "alert",
+    "subject",
+    "severity",
+    "message",
 ];
 
 /// Those of them that stand for a number.
@@ -51,6 +56,7 @@ pub const NUMBERS: &[&str] = &[
     "payout_delta",
     "converted_at_unix",
     "event_at_unix",
+    "alert_id",
 ];
 
 /// What a destination wants to be sent.

@@ -69,7 +69,7 @@ async fn request_is_what_the_database_said() {
         ..get(format!("http://{address}/p%2Fq?a=%26&b=|"))
     };
     let answer = client().send(&delivery).await.unwrap();
-    assert_eq!(answer, Answer { status: 200, retry_after: None, excerpt: "ok".into() });
+    assert_eq!(answer, Answer { status: 200, retry_after: None, location: None, excerpt: "ok".into() });
     let request = request.await.unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut lines: Vec<_> = head.lines().collect();
@@ -172,7 +172,7 @@ async fn body_without_end_is_cut() {
 #[tokio::test]
 async fn status_counts_even_if_the_body_never_comes() {
     let broken_off = answer_to(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await.unwrap();
-    assert_eq!(broken_off, Answer { status: 200, retry_after: None, excerpt: "half".into() });
+    assert_eq!(broken_off, Answer { status: 200, retry_after: None, location: None, excerpt: "half".into() });
     let broken_chunk = answer_to(b"HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n").await.unwrap();
     assert_eq!(broken_chunk.status, 503);
 }

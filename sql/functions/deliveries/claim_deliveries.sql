@@ -17,7 +17,7 @@ BEGIN
       AND (d.offer_id IS NULL OR d.offer_id = NEW.offer_id)
       AND (d.network_id IS NULL OR d.network_id = NEW.network_id)
       AND (d.partner_id IS NULL OR d.partner_id = _postback.partner_of(NEW.send_id, NEW.campaign_id))
-      AND (d.events IS NULL OR NEW.event = ANY (d.events));
+      AND (d.events IS NULL OR NEW.event = ANY (d.events) AND NEW.event <> 'alert');
     RETURN NULL;
 END
 $$;
@@ -148,7 +148,8 @@ CREATE FUNCTION _postback.prepare_claimed(
 RETURNS TABLE (url text, body text, headers jsonb) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    fields CONSTANT jsonb := _postback.delivery_fields(delivery_id, conversion_id, bucket, event_seq);
+    fields CONSTANT jsonb := CASE WHEN conversion_id IS NULL THEN _postback.alert_fields(delivery_id, event_seq)
+        ELSE _postback.delivery_fields(delivery_id, conversion_id, bucket, event_seq) END;
     request record;
 BEGIN
     SELECT r.problem, r.url, r.body, r.headers INTO request

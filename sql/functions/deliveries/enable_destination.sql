@@ -11,7 +11,7 @@ BEGIN
     WHERE t.destination_id = destination_id AND t.enabled
     RETURNING t.name, t.failures_in_a_row INTO d;
     IF FOUND AND alarming THEN
-        PERFORM _postback.raise_alert('destination_disabled', d.name, format('destination "%s" is disabled: %s', d.name, why),
+        PERFORM _postback.raise_alert('destination_disabled', d.name, 'critical', format('destination "%s" is disabled: %s', d.name, why),
             jsonb_build_object('failures_in_a_row', d.failures_in_a_row, 'keeps_queueing', keeps_queueing), now);
     END IF;
 END
@@ -111,20 +111,3 @@ $$;
 COMMENT ON FUNCTION postback.replay_deliveries(text, timestamptz, timestamptz, text[], timestamptz) IS
     'Sends a destination''s deliveries again that were made from since until before until and are in one of the states; returns how many. Dead ones unless '
     'told otherwise. They keep their ids.';
-
--- An alert that is open already stays as it was raised.
-CREATE FUNCTION _postback.raise_alert(kind text, subject text, message text, evidence jsonb, now timestamptz)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    INSERT INTO postback.alerts (kind, subject, message, evidence, raised_at) VALUES (kind, subject, message, evidence, now)
-    ON CONFLICT DO NOTHING;
-END
-$$;
-
-CREATE FUNCTION _postback.resolve_alert(kind text, subject text, now timestamptz)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-BEGIN
-    UPDATE postback.alerts AS a SET resolved_at = greatest(a.raised_at, now) WHERE a.kind = kind AND a.subject = subject AND a.resolved_at IS NULL;
-END
-$$;

@@ -5,12 +5,13 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     granted text;
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
-        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at'];
+        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at',
+        'report_spool', 'record_preflight'];
     -- What reports call as whoever asks for them.
     arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths'];
     reports CONSTANT text[] := ARRAY['attribution', 'compare_models', 'explain_credit', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
         'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket', 'report_totals', 'report_columns',
-        'payables', 'partner_trust'];
+        'payables', 'partner_trust', 'diagnose', 'preflight', 'macro_conformance'];
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = role) THEN
         RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object', HINT = 'CREATE ROLE first; postback makes none.';
@@ -41,7 +42,7 @@ BEGIN
         EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
             'postback.network_presets, postback.sends, postback.partners, postback.payout_tiers, postback.tier_rules, postback.tier_changes, '
             'postback.statements, postback.statement_lines, postback.status_transitions, postback.alerts, postback.rollups, postback.report_formats, '
-            'postback.fraud_rules TO %I', role);
+            'postback.fraud_rules, postback.alert_rules, postback.preflight_runs TO %I', role);
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.
@@ -51,7 +52,7 @@ BEGIN
         EXECUTE format('GRANT UPDATE (enabled, parameters, severity, action) ON postback.fraud_rules TO %I', role);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON postback.campaigns, postback.segments, postback.variants, postback.offers, '
             'postback.networks, postback.link_aliases, postback.status_transitions, postback.report_formats, postback.payout_tiers, '
-            'postback.tier_rules, postback.partners TO %I', role);
+            'postback.tier_rules, postback.partners, postback.alert_rules TO %I', role);
         EXECUTE format('GRANT UPDATE (partner_id) ON postback.sends TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
             'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries, postback.report_imports, postback.report_rows, '

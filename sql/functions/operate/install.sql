@@ -6,10 +6,12 @@ COMMENT ON FUNCTION postback.version() IS 'The version of the loaded library, su
 CREATE FUNCTION _postback.install_steps()
 RETURNS TABLE (step text, statements text) LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'install_steps_wrapper';
 
-CREATE FUNCTION postback.install()
+CREATE FUNCTION postback.install(owner text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+#variable_conflict use_variable
 DECLARE
     next_step record;
+    superuser text;
 BEGIN
     IF to_regclass('_postback.settings') IS NOT NULL THEN
         RAISE EXCEPTION 'postback is already installed in this database' USING ERRCODE = 'duplicate_object',
@@ -21,13 +23,22 @@ BEGIN
         RAISE EXCEPTION 'schema postback has tables that install() did not make' USING ERRCODE = 'duplicate_object',
             HINT = 'Look with \d postback.* and \d _postback.*, and move them away first.';
     END IF;
+    -- Whoever owned the tables could otherwise have a trigger run with the rights of whoever owns the functions.
+    SELECT pg_get_userbyid(p.proowner) INTO superuser FROM pg_proc AS p
+    WHERE p.oid = 'postback.maintain(timestamptz)'::regprocedure AND NOT pg_has_role(current_user, p.proowner, 'MEMBER');
+    IF FOUND THEN
+        RAISE EXCEPTION 'the functions of postback belong to another role than the tables would' USING ERRCODE = 'insufficient_privilege',
+            HINT = format('As "%s": SELECT postback.install(owner => %L).', superuser, current_user);
+    END IF;
     FOR next_step IN SELECT s.step, s.statements FROM _postback.install_steps() AS s LOOP
         EXECUTE next_step.statements;
     END LOOP;
     PERFORM postback.add_network('default', 'generic');
     PERFORM postback.maintain();
+    PERFORM postback.set_owner(coalesce(owner, current_user));
     RETURN format('postback %s is installed in database %s', postback.version(), current_database());
 END
 $$;
-COMMENT ON FUNCTION postback.install() IS
-    'Creates the tables, views, triggers and first partitions, owned by the caller: pg_dump dumps them like any table. Once per database.';
+COMMENT ON FUNCTION postback.install(text) IS
+    'Creates the tables, views, triggers and first partitions, once per database: pg_dump dumps them like any table. They and the functions then belong '
+    'to owner, or without one to the caller (see set_owner()). Errors: 42710 when installed already, 42501 when the functions belong to somebody else.';

@@ -8,6 +8,14 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.maintain', 0)) THEN
         RETURN;
     END IF;
+    -- A restored database has its functions with the superuser who restored it: from now on they are the owner's.
+    IF EXISTS (
+        SELECT FROM pg_roles AS r JOIN pg_class AS c ON c.relowner <> r.oid
+        WHERE r.rolname = current_user AND r.rolsuper AND c.oid = '_postback.settings'::regclass) THEN
+        PERFORM postback.set_owner();
+        RETURN QUERY SELECT m.task, m.done FROM postback.maintain(now) AS m;
+        RETURN;
+    END IF;
     -- First, for what follows takes locks that others wait for.
     task := 'hours_recounted';
     done := _postback.refresh_rollups(now);
@@ -33,6 +41,10 @@ BEGIN
     task := 'tiers_changed';
     done := _postback.apply_tier_rules(now);
     RETURN NEXT;
+    -- Last: it reads what the others have brought up to date.
+    task := 'alerts_changed';
+    done := (SELECT count(*) FROM postback.check_alerts(now));
+    RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION postback.maintain(timestamptz) IS
@@ -40,7 +52,7 @@ COMMENT ON FUNCTION postback.maintain(timestamptz) IS
     'widens the paths of conversions to 90 days, brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled), '
     'compares the newest report of a network again after a week where networks.reconcile_weekly asks for it, '
     'runs the fraud rules over what came since (fraud_found: clicks, conversions and postbacks newly named by a flag), '
-    'and hourly applies the rules by which partners change their tier. '
+    'applies the rules by which partners change their tier (hourly) and checks the alert rules. '
     'The proxy calls it each minute; pg_cron may instead.';
 
 -- Partitions for the days around now and for every day that has rows in the DEFAULT partition. Returns how many were made.
