@@ -8,7 +8,9 @@ DECLARE
         SELECT _postback.fraud_defaults(r.rule) || r.parameters FROM postback.fraud_rules AS r WHERE r.rule = 'fast_conversion' AND r.enabled);
 BEGIN
     IF p IS NOT NULL
-        AND _postback.raise_flags('fast_conversion', array(SELECT f FROM _postback.find_fast_conversions(p, conversion_ids, NULL, NULL) AS f), at) > 0 THEN
+        AND _postback.raise_flags('fast_conversion', array(SELECT f FROM _postback.find_fast_conversions(p, conversion_ids, NULL, NULL) AS f), at) > 0
+        -- It looks through all flags that reject.
+        AND 'reject' = (SELECT r.action FROM postback.fraud_rules AS r WHERE r.rule = 'fast_conversion') THEN
         PERFORM _postback.reject_flagged('fast_conversion', at);
     END IF;
 END
