@@ -115,8 +115,9 @@ BEGIN
             count(*) FILTER (WHERE n.kind = 'postback') AS postbacks, count(*) AS items, min(n.at) AS first_at, max(n.at) AS last_at
         INTO fresh
         FROM unnest(f.kinds, f.items, f.ats) AS n (kind, item, at)
-        WHERE NOT EXISTS (SELECT FROM _postback.flag_items AS i
-                          WHERE i.rule = raise_flags.rule AND i.subject = f.subject_kind || ' ' || f.subject AND i.kind = n.kind AND i.item = n.item);
+        -- Looked up one by one: a plan made while there was none would read all of them each time.
+        WHERE (SELECT i.flag_id FROM _postback.flag_items AS i
+               WHERE i.rule = raise_flags.rule AND i.subject = f.subject_kind || ' ' || f.subject AND i.kind = n.kind AND i.item = n.item) IS NULL;
         CONTINUE WHEN fresh.items = 0;
         INSERT INTO postback.flags AS o (rule, subject_kind, subject, severity, action, clicks, conversions, postbacks, first_at, last_at, opened_at,
             updated_at, evidence, private_evidence)

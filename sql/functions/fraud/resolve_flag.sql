@@ -4,13 +4,14 @@
 CREATE FUNCTION _postback.flag_fast_conversions(conversion_ids text[], at timestamptz)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    p CONSTANT jsonb := (
-        SELECT _postback.fraud_defaults(r.rule) || r.parameters FROM postback.fraud_rules AS r WHERE r.rule = 'fast_conversion' AND r.enabled);
+    r record;
 BEGIN
-    IF p IS NOT NULL
-        AND _postback.raise_flags('fast_conversion', array(SELECT f FROM _postback.find_fast_conversions(p, conversion_ids, NULL, NULL) AS f), at) > 0
+    SELECT _postback.fraud_defaults(w.rule) || w.parameters AS parameters, w.action INTO r
+    FROM postback.fraud_rules AS w WHERE w.rule = 'fast_conversion' AND w.enabled;
+    IF FOUND
+        AND _postback.raise_flags('fast_conversion', array(SELECT f FROM _postback.find_fast_conversions(r.parameters, conversion_ids, NULL, NULL) AS f), at) > 0
         -- It looks through all flags that reject.
-        AND 'reject' = (SELECT r.action FROM postback.fraud_rules AS r WHERE r.rule = 'fast_conversion') THEN
+        AND r.action = 'reject' THEN
         PERFORM _postback.reject_flagged('fast_conversion', at);
     END IF;
 END
