@@ -103,7 +103,7 @@ impl Stack {
         let handler = Arc::clone(&self.routes);
         let builder = http();
         let peer = IpAddr::from([10, 0, 0, 1]);
-        let served = Connection { handler, peer }.serve(&builder, server, self.phase.subscribe());
+        let served = Connection::new(handler, peer).serve(&builder, server, self.phase.subscribe());
         let written = async {
             for piece in requests.chunks(piece) {
                 // The proxy may hang up before it has read everything.

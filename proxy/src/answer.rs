@@ -16,7 +16,8 @@ const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// The tap's way on; nothing of it may be kept, passed on or indexed.
 pub fn redirect(location: HeaderValue) -> Answer {
-    let mut headers = HeaderMap::with_capacity(8);
+    // As many as there are: hyper keeps the last answer's map with an idle connection.
+    let mut headers = HeaderMap::with_capacity(6);
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -12,6 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const USAGE: u8 = 64;
 const SOME_ROWS_UNREAD: u8 = 2;
 
+/// Connections that wait to be accepted; the kernel takes the lower of this and its `somaxconn`.
+const BACKLOG: i32 = 65_535;
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match arguments.iter().map(|argument| argument.to_str()).collect::<Vec<_>>()[..] {
@@ -42,8 +45,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// With room for all who come at once after a send: whom the kernel cannot keep waiting tries again after a second.
 fn bind(name: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).map_err(|error| format!("{name} {address} cannot be bound: {error}"))
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| format!("{name} {address} cannot be bound: {error}"))
 }
 
 fn serve(listeners: Listeners, config: Config) -> Result<(), String> {

@@ -10,6 +10,7 @@ use crate::client_stream::ClientStream;
 use crate::proxy_protocol;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// For a whole request head; between requests, for the next one.
 const HEADER_DEADLINE: Duration = Duration::from_secs(15);
@@ -69,7 +70,7 @@ pub async fn serve<H: Handler>(
     mut phase: watch::Receiver<Phase>,
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let http = http();
+    let http = Arc::new(http());
     let mut until_draining = phase.clone();
     let mut draining = pin!(reached(&mut until_draining, Phase::Draining));
     loop {
@@ -81,11 +82,11 @@ pub async fn serve<H: Handler>(
             },
         };
         let (handler, balancers) = (Arc::clone(&handler), limits.balancers.clone());
-        let (http, phase, open) = (http.clone(), phase.clone(), limits.open.clone());
+        let (http, phase, open) = (Arc::clone(&http), phase.clone(), limits.open.clone());
         tokio::spawn(async move {
             open.inc();
             if let Some((stream, peer)) = introduced(stream, peer, balancers.as_deref()).await {
-                Connection { handler, peer }.serve(&http, stream, phase).await;
+                Connection::new(handler, peer).serve(&http, stream, phase).await;
             }
             open.dec();
             drop(slot);
@@ -158,11 +159,25 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 /// Who answers a client, and where that one is.
 pub struct Connection<H> {
-    pub handler: Arc<H>,
-    pub peer: IpAddr,
+    handler: Arc<H>,
+    peer: IpAddr,
+    since: Instant,
 }
 
 impl<H: Handler> Connection<H> {
+    pub fn new(handler: Arc<H>, peer: IpAddr) -> Self {
+        Connection { handler, peer, since: Instant::now() }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let mut answer = self.handler.handle(self.peer, request).await;
+        // Looked at here, for a timer of its own would be memory that each idle connection holds.
+        if self.since.elapsed() >= MAX_CONNECTION_AGE {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
     /// Sees a connection through, whatever carries its bytes.
     pub async fn serve<S>(self, http: &http1::Builder, stream: S, mut phase: watch::Receiver<Phase>)
     where
@@ -172,7 +187,7 @@ impl<H: Handler> Connection<H> {
         let service = service_fn(|request| {
             let this = Arc::clone(&this);
             // hyper keeps room for it on every connection: in a box an idle one holds nothing of a request.
-            Box::pin(async move { Ok::<_, Infallible>(this.handler.handle(this.peer, request).await) })
+            Box::pin(async move { Ok::<_, Infallible>(this.answer(request).await) })
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(ClientStream::new(stream)), service));
         // What goes wrong on a connection is the client's doing: bad syntax, deadlines, resets. hyper has answered it.
@@ -180,7 +195,6 @@ impl<H: Handler> Connection<H> {
             biased;
             _ = connection.as_mut() => return,
             () = reached(&mut phase, Phase::Draining) => connection.as_mut().graceful_shutdown(),
-            () = sleep(MAX_CONNECTION_AGE) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             biased;
@@ -195,7 +209,6 @@ mod tests {
     use super::*;
     use crate::answer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::Instant;
 
     struct NotFound;
 
@@ -209,7 +222,7 @@ mod tests {
     fn connected() -> (DuplexStream, watch::Sender<Phase>) {
         let (client, stream) = duplex(1024);
         let (phase, phases) = watch::channel(Phase::Running);
-        let connection = Connection { handler: Arc::new(NotFound), peer: IpAddr::from([127, 0, 0, 1]) };
+        let connection = Connection::new(Arc::new(NotFound), IpAddr::from([127, 0, 0, 1]));
         tokio::spawn(async move { connection.serve(&http(), stream, phases).await });
         (client, phase)
     }
@@ -239,5 +252,28 @@ mod tests {
         }
         let _ = client.read_to_end(&mut Vec::new()).await;
         assert!(start.elapsed() <= HEADER_DEADLINE + Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_great_age_is_closed_behind_an_answer() {
+        let (mut client, _phase) = connected();
+        let start = Instant::now();
+        let mut answers = 0;
+        loop {
+            // The proxy does not hang up before it has said so.
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            let mut answer = [0; 1024];
+            let length = client.read(&mut answer).await.unwrap();
+            let answer = str::from_utf8(&answer[..length]).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 404") && answer.ends_with("not found\n"), "{answer}");
+            answers += 1;
+            if answer.contains("connection: close\r\n") {
+                break;
+            }
+            sleep(Duration::from_secs(10)).await;
+        }
+        assert_eq!(start.elapsed(), MAX_CONNECTION_AGE);
+        assert_eq!(answers, 361);
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
     }
 }

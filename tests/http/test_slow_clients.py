@@ -1,10 +1,13 @@
 """Clients that hold connections and ask for nothing: the others do not notice."""
 
 import contextlib
+import os
+import pathlib
+import signal
 
 import pytest
 from support import wait_until
-from wire import answers, connect, request
+from wire import answers, connect, read_all, request
 
 HUNDREDS = 300
 
@@ -43,3 +46,19 @@ def test_slow_client_is_answered_once_it_has_asked(proxy, campaign):
         while chunk := connection.recv(4096):
             stream += chunk
     assert [answer.status for answer in answers(stream)] == [302]
+
+
+def test_all_who_come_at_once_after_a_send_are_kept_waiting_and_none_is_turned_away(proxy, campaign):
+    """While the proxy does nothing, the kernel holds new connections; one too many would try again after a second."""
+    room = int(pathlib.Path("/proc/sys/net/core/somaxconn").read_text())
+    with contextlib.ExitStack() as waiting:
+        os.kill(proxy.process.pid, signal.SIGSTOP)
+        try:
+            connections = [waiting.enter_context(connect(proxy)) for _ in range(min(1000, room))]
+        finally:
+            os.kill(proxy.process.pid, signal.SIGCONT)
+        for connection in connections:
+            connection.sendall(request(f"/{campaign.codes[1001]}"))
+        streams = [read_all(connection) for connection in connections]
+    assert {answer.status for stream in streams for answer in answers(stream)} == {302}
+    assert all(len(answers(stream)) == 1 for stream in streams)

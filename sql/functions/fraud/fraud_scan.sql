@@ -54,7 +54,7 @@ $$;
 CREATE FUNCTION _postback.scan_fraud(now timestamptz)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
-    moments CONSTANT text[] := '{datacenter_click,fast_conversion,click_flood,spoofed_postbacks,transaction_reuse}';
+    moments CONSTANT text[] := '{datacenter_click,fast_conversion,spoofed_postbacks,transaction_reuse}';
     s _postback.fraud_state;
     until timestamptz;
     found bigint := 0;
