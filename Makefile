@@ -26,7 +26,7 @@ fuzz: build ## every target of fuzz/ for SECONDS=60 seconds, with a private data
 bench: build ## load, compared with what the machine could do at best: target/bench/results.jsonl
 	@python3 -B tests/bench/run.py
 
-bench-scale: build ## reports on ten times the data: half an hour, 35 GB of disk, removed at the end
+bench-scale: build ## reports and taps on ten times the data and more: an hour, 60 GB of disk, removed at the end
 	@python3 -B tests/bench/scale.py
 
 lint: setup ## formatting, clippy, and the shell and Python files

@@ -5,7 +5,8 @@
 //! put beside. Everything else waits: the first call that gets through says that the database is back.
 
 use crate::batch::{Call, DUPLICATE_TRIES, Job, jittered};
-use crate::database::{Database, ReceivePostbacks, RecordClicks};
+use crate::database::Database;
+use crate::database::requests::{ReceivePostbacks, RecordClicks};
 use crate::error::Failure;
 use crate::metrics::CallKind;
 use crate::offline::Offline;

@@ -35,7 +35,8 @@ pub mod upkeep;
 
 use crate::config::{Config, Mode};
 use crate::database::deliveries::Deliveries;
-use crate::database::{CALL_DEADLINE, Database, ReceivePostbacks, RecordClicks};
+use crate::database::requests::{ReceivePostbacks, RecordClicks};
+use crate::database::{CALL_DEADLINE, Database};
 use crate::deliver::Dispatcher;
 use crate::directory::Directory;
 use crate::drain::Drain;

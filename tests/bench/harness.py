@@ -70,10 +70,10 @@ class Cluster:
             [program, command, self.directory, *arguments], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
-    def sql(self, text, **variables):
+    def sql(self, text, database=DATABASE, **variables):
         """Runs statements; the rows come back as lines, columns parted by `|`. `:name` stands for a variable."""
         options = [argument for name, value in variables.items() for argument in ("-v", f"{name}={value}")]
-        command = ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", DATABASE, *options, "-f", "-"]
+        command = ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", database, *options, "-f", "-"]
         return subprocess.run(
             command, check=True, input=text, stdout=subprocess.PIPE, text=True, env=self.environment
         ).stdout.splitlines()
@@ -95,9 +95,9 @@ class Cluster:
                 self.sql("CHECKPOINT")
                 return took
 
-    def run_file(self, name, **variables):
+    def run_file(self, name, database=DATABASE, **variables):
         """Runs a file beside this one; its rows come back as from `sql`."""
-        return self.sql((HERE / name).read_text(), **variables)
+        return self.sql((HERE / name).read_text(), database, **variables)
 
     def write(self, query, path):
         """Writes a query's only column to a file, one value a line."""
@@ -194,11 +194,11 @@ def wrk(address, script, data, seconds, connections=256, threads=2):
     return json.loads(line)
 
 
-def pgbench(cluster, script, seconds, connections=2):
+def pgbench(cluster, script, seconds, connections=2, database=DATABASE):
     """Calls a second of a pgbench script on prepared statements."""
     command = [
         "pgbench", "-n", "-M", "prepared", f"-c{connections}", f"-j{connections}", f"-T{seconds}",
-        "-f", HERE / script, DATABASE,
+        "-f", HERE / script, database,
     ]  # fmt: skip
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=cluster.environment).stdout
     return float(re.search(r"^tps = ([\d.]+)", output, re.MULTILINE)[1])
