@@ -33,6 +33,9 @@ SELECT format('s%s-%s', send, n), send * 1000 + n, 1, 1000 + send, 1000 + send, 
     CASE WHEN send = 9 THEN NULL WHEN send IN (7, 10) AND n % 3 = 0 THEN (ARRAY['VN', 'BD', 'ID', 'PK', 'NG'])[1 + n % 5]
          WHEN n % 50 = 0 THEN 'GB' WHEN send = 8 THEN 'FR' ELSE 'US' END
 FROM generate_series(1, 10) AS send, generate_series(1, 300) AS n WHERE send < 10 OR n <= 90;
+-- One traveller taps a hundred times: still one person.
+INSERT INTO postback.clicks (click_id, subscriber_id, offer_id, campaign_id, send_id, clicked_at, visitor, country)
+SELECT 'traveller-' || n, 1001, 1, 1001, 1001, '2026-03-10 11:00+00'::timestamptz + make_interval(secs => n), 'human', 'GB' FROM generate_series(1, 100) AS n;
 INSERT INTO postback.conversions (click_id, payout, converted_at, transaction_id)
 SELECT c.click_id, 10, c.clicked_at + interval '1 hour', c.click_id FROM postback.clicks AS c WHERE c.send_id > 1000 AND c.subscriber_id % 100 = 0;
 CREATE FUNCTION pg_temp.scan() RETURNS bigint LANGUAGE sql AS $$

@@ -1,4 +1,5 @@
--- Clicks from abroad: from another country than most clicks of a send, or of a campaign where there is no send, of the same day.
+-- Clicks from abroad: from another country than most of a send, or of a campaign where there is no send, of the same day. A person counts once,
+-- however often he taps.
 CREATE FUNCTION _postback.find_foreign_groups(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 #variable_conflict use_variable
@@ -8,9 +9,11 @@ DECLARE
 BEGIN
     FOR found_on IN
         WITH taps AS (
-            SELECT date_trunc('day', c.clicked_at) AS day, c.send_id, c.campaign_id, c.offer_id, c.country, count(*) AS n
-            FROM postback.clicks AS c
-            WHERE c.clicked_at >= date_trunc('day', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST' AND c.country IS NOT NULL
+            SELECT p.day, p.send_id, p.campaign_id, p.offer_id, p.country, count(*) AS n
+            FROM (SELECT DISTINCT date_trunc('day', c.clicked_at) AS day, c.send_id, c.campaign_id, c.offer_id, c.country,
+                      coalesce(c.subscriber_id::text, host(c.ip_address), c.click_id)
+                  FROM postback.clicks AS c
+                  WHERE c.clicked_at >= date_trunc('day', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST' AND c.country IS NOT NULL) AS p
             GROUP BY 1, 2, 3, 4, 5
         ), counts AS MATERIALIZED (
             SELECT t.*, t.country <> first_value(t.country) OVER (PARTITION BY t.day, t.send_id, t.campaign_id, t.offer_id ORDER BY t.n DESC, t.country) AS is_abroad
