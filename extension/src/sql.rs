@@ -194,7 +194,12 @@ extension_sql_file!("../../sql/functions/fraud/fraud_rules.sql", name = "fraud_r
 extension_sql_file!("../../sql/functions/fraud/find_events.sql", name = "find_events", requires = ["fraud_rules"]);
 extension_sql_file!("../../sql/functions/fraud/find_devices.sql", name = "find_devices", requires = ["find_events"]);
 extension_sql_file!("../../sql/functions/fraud/find_groups.sql", name = "find_groups", requires = ["find_devices"]);
-extension_sql_file!("../../sql/functions/fraud/fraud_scan.sql", name = "fraud_scan", requires = ["find_groups"]);
+extension_sql_file!(
+    "../../sql/functions/fraud/find_countries.sql",
+    name = "find_countries",
+    requires = ["find_groups"]
+);
+extension_sql_file!("../../sql/functions/fraud/fraud_scan.sql", name = "fraud_scan", requires = ["find_countries"]);
 extension_sql_file!("../../sql/functions/fraud/resolve_flag.sql", name = "resolve_flag", requires = ["fraud_scan"]);
 extension_sql_file!(
     "../../sql/functions/payouts/partner_trust.sql",

@@ -181,7 +181,7 @@ fn routes(database: tokio_postgres::Config, code_key: CodeKey, aside: Option<(Sp
         }
         None => (None, None),
     };
-    let clicks = || vec![RecordClicks::new(Arc::clone(&database), patience)];
+    let clicks = || vec![RecordClicks::new(Arc::clone(&database), Arc::default(), patience)];
     let postbacks = vec![ReceivePostbacks::new(Arc::clone(&database), patience)];
     let key = KnownKey::default();
     key.set(code_key);

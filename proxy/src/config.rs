@@ -4,6 +4,7 @@
 //! default. Not for: opening files or sockets, except the page file, whose absence is a problem like any other.
 
 use crate::client_address::parse_network;
+use crate::countries::Countries;
 use hyper::header::HeaderValue;
 use ipnet::IpNet;
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tracing::Level;
@@ -43,6 +45,7 @@ It is configured by environment variables:
   POSTBACK_SPOOL_AFTER_MS        after so long without the database a request is spooled [1000]
   POSTBACK_ALLOW_UNSAFE          on: run although the database has fsync or synchronous_commit off [off]
   POSTBACK_DRAIN_SECONDS         time for open requests and deliveries after SIGTERM [20]
+  POSTBACK_COUNTRIES_FILE        database in MaxMind's format that tells the country of an address [none: clicks have no country]
   POSTBACK_PAGE_FILE             HTML file for / [a built-in page]
   POSTBACK_BRAND                 name on the built-in page [Short links]
   POSTBACK_LOG                   error, warn, info or debug [info]
@@ -75,6 +78,7 @@ pub struct Config {
     pub drain: Duration,
     /// How many outbound postbacks may be under way; none at all where they are sent from elsewhere.
     pub max_deliveries: Option<usize>,
+    pub countries: Arc<Countries>,
     pub page_file: Option<PathBuf>,
     pub page: Option<Vec<u8>>,
     pub brand: String,
@@ -107,6 +111,10 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
         Ok(bytes) => Some(bytes),
         Err(error) => reader.problem(format!("POSTBACK_PAGE_FILE \"{}\" cannot be read: {error}", path.display())),
     });
+    let countries = reader.take("POSTBACK_COUNTRIES_FILE").and_then(|path| match Countries::open(path.as_ref()) {
+        Ok(countries) => Some(countries),
+        Err(error) => reader.problem(format!("POSTBACK_COUNTRIES_FILE \"{path}\" cannot be read: {error}")),
+    });
     let config = Config {
         listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
         admin_listen: admin_listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9090))),
@@ -124,6 +132,7 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
         allow_unsafe: reader.switch("POSTBACK_ALLOW_UNSAFE"),
         drain: Duration::from_secs(reader.number("POSTBACK_DRAIN_SECONDS", 20, 0, 3600)),
         max_deliveries: reader.max_deliveries(),
+        countries: Arc::new(countries.unwrap_or_default()),
         page_file,
         page,
         brand: reader.take("POSTBACK_BRAND").unwrap_or_else(|| "Short links".to_owned()),
@@ -343,6 +352,7 @@ mod tests {
             ("POSTBACK_MAX_DELIVERIES", "0"),
             ("POSTBACK_LISTNE", "127.0.0.1:80"),
             ("POSTBACK_PAGE_FILE", "/nonexistent/page.html"),
+            ("POSTBACK_COUNTRIES_FILE", "/nonexistent/countries.mmdb"),
         ]);
         assert_eq!(found.len(), 10, "{found:#?}");
         assert!(found.iter().any(|problem| problem.contains("\"010.0.0.1\"")));

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod client_address;
 pub mod client_stream;
 pub mod config;
+pub mod countries;
 pub mod database;
 pub mod deliver;
 pub mod directory;
@@ -181,7 +182,9 @@ fn backend(
         patience,
         deadline: config.request_deadline,
     };
-    let clicks = |count: usize| (0..count).map(|_| RecordClicks::new(Arc::clone(&database), patience)).collect();
+    let clicks = |count: usize| {
+        (0..count).map(|_| RecordClicks::new(Arc::clone(&database), Arc::clone(&config.countries), patience)).collect()
+    };
     let postbacks = |count: usize| (0..count).map(|_| ReceivePostbacks::new(Arc::clone(&database), patience)).collect();
     let (click_queue, mut workers) = batch::start(clicks(config.click_connections), offline.clone(), limits);
     let (foreign_clicks, more) = batch::start(clicks(FOREIGN_CONNECTIONS), offline.clone(), limits);
@@ -206,8 +209,12 @@ fn backend(
         background.push(tokio::spawn(upkeep::keep_routes(Arc::clone(&database), Arc::clone(directory))));
         let drain = Drain {
             offline: Arc::clone(offline),
-            clicks: RecordClicks::new(Arc::clone(&database), CALL_DEADLINE),
-            campaign_clicks: RecordClicks::replaying(Arc::clone(&database), CALL_DEADLINE),
+            clicks: RecordClicks::new(Arc::clone(&database), Arc::clone(&config.countries), CALL_DEADLINE),
+            campaign_clicks: RecordClicks::replaying(
+                Arc::clone(&database),
+                Arc::clone(&config.countries),
+                CALL_DEADLINE,
+            ),
             postbacks: ReceivePostbacks::new(Arc::clone(&database), CALL_DEADLINE),
             database: Arc::clone(&database),
             batch_limit: config.batch_limit,

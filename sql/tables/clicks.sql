@@ -17,9 +17,11 @@ CREATE TABLE postback.clicks (
     user_agent text,
     purpose text,
     subs jsonb,
+    country text COLLATE "C",
     CONSTRAINT clicks_pkey PRIMARY KEY (click_id, bucket, clicked_at),
     CONSTRAINT clicks_clicked_at_is_plausible CHECK (clicked_at >= '1970-01-01 00:00:00+00' AND clicked_at < '9999-01-01 00:00:00+00'),
-    CONSTRAINT clicks_bucket_is_valid CHECK (bucket BETWEEN 0 AND 1023)
+    CONSTRAINT clicks_bucket_is_valid CHECK (bucket BETWEEN 0 AND 1023),
+    CONSTRAINT clicks_country_is_a_code CHECK (country ~ '^[A-Z]{2}$')
 ) PARTITION BY RANGE (clicked_at);
 CREATE INDEX clicks_subscriber_idx ON postback.clicks (bucket, subscriber_id, clicked_at);
 -- For the newest clicks, which reports read beside the rollups. Smaller ranges than these fill the list of what autovacuum is to summarize, and the
@@ -34,6 +36,7 @@ COMMENT ON COLUMN postback.clicks.clicked_at IS 'When the tap was received, to t
 COMMENT ON COLUMN postback.clicks.visitor IS 'Class worked out from method, purpose and user agent, which are kept so that it can be worked out again.';
 COMMENT ON COLUMN postback.clicks.method IS 'HTTP method of the hit.';
 COMMENT ON COLUMN postback.clicks.purpose IS 'What Sec-Purpose and its relatives said, if the request had one.';
+COMMENT ON COLUMN postback.clicks.country IS 'Where the address is, as an ISO 3166-1 code of two letters; NULL where nobody has looked it up.';
 COMMENT ON COLUMN postback.clicks.subs IS 'sub1 to sub10 of /click, as given.';
 
 CREATE TRIGGER fill_click BEFORE INSERT ON postback.clicks

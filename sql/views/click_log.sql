@@ -2,7 +2,7 @@
 
 CREATE VIEW postback.click_log AS
 SELECT c.click_id, c.bucket, c.clicked_at, c.visitor, c.link_id, c.send_id, c.campaign_id, c.segment_id, c.variant_id, c.offer_id,
-       c.subscriber_id, c.method, c.subs
+       c.subscriber_id, c.method, c.subs, c.country
 FROM postback.clicks AS c
 -- The clicks of test_postback(). A client cannot choose this: the proxy serves GET and HEAD only.
 WHERE c.method <> 'TEST';

@@ -2,7 +2,7 @@
 
 The clean traffic has the shape of a real log (few user agents that make most hits, machines that say so, HEADs, second taps) behind
 the addresses of carriers, on which thousands share an address. Each kind of fraud is planted among it, and beside it clean twins: people
-next door to a data centre, who tap ten times, whose network's clock is off, a send to one carrier alone. What is planted
+next door to a data centre, who tap ten times, whose network's clock is off, a send to one carrier alone or to another country. What is planted
 follows from the seed. The rules have their defaults.
 
 Recall of a rule: the share of what was planted for it that it names. Precision: the share of what it names that was planted, for whatever
@@ -20,7 +20,7 @@ SCORES = """
         UNION SELECT 'transaction_reuse', v.conversion_id FROM sim_answers AS m JOIN sim_answers AS v ON v.conversion = m.conversion AND v.verdict = 'accepted'
         WHERE m.planted = 'transaction_reuse'
         UNION SELECT 'spoofed_postbacks', postback_id FROM postback.postbacks WHERE query LIKE 'click_id=x%'
-        UNION SELECT CASE WHEN send_id < 210 THEN 'device_diversity' WHEN send_id < 220 THEN 'conversion_rate' ELSE 'reversal_rate' END, k.kind || ' ' || k.number
+        UNION SELECT CASE WHEN send_id < 210 THEN 'device_diversity' WHEN send_id < 220 THEN 'conversion_rate' WHEN send_id > 230 THEN 'geo_anomaly' ELSE 'reversal_rate' END, k.kind || ' ' || k.number
         FROM sim_sends CROSS JOIN LATERAL (VALUES ('send', send_id), ('partner', partner_id)) AS k (kind, number) WHERE planted IS NOT NULL
     ), named (rule, item) AS (
         SELECT DISTINCT i.rule, i.item FROM _postback.flag_items AS i

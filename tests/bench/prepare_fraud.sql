@@ -10,15 +10,15 @@ SELECT postback.add_network('Network ' || n) FROM generate_series(1, 5) AS n;
 SELECT postback.add_network_secret('network-' || n, 'hmac', 'a secret of sixteen bytes') FROM generate_series(4, 5) AS n;
 SELECT postback.add_offer('Offer ' || n, 'https://network.example.com/{click_id}', offer_id => n, network => 'network-' || n) FROM generate_series(1, 3) AS n;
 INSERT INTO postback.payout_tiers (tier_id, name, share) VALUES (1, 'all', 0.5);
-INSERT INTO postback.partners (partner_id, name, tier_id) SELECT n, 'Partner ' || n, 1 FROM generate_series(1, 40) AS n;
+INSERT INTO postback.partners (partner_id, name, tier_id) SELECT n, 'Partner ' || n, 1 FROM generate_series(1, 50) AS n;
 
--- Sends 1 to 200 are clean. 201 to 206 come from few devices or blocks, 211 to 214 convert too well, 221 to 224 are taken back; each has a partner of its own.
+-- Sends 1 to 200 are clean. 201 to 206 come from few devices or blocks, 211 to 214 convert too well, 221 to 224 are taken back, 231 to 233 come from abroad; each has a partner of its own.
 CREATE TABLE sim_sends AS
 SELECT n AS send_id, 1 + n % 3 AS offer_id, CASE WHEN n <= 200 THEN 1 + n % 10 ELSE n - 190 END AS partner_id,
     '2026-03-10 06:00+00'::timestamptz + sim_chance(n, 1) * interval '12 hours' AS sent_at, exp(sim_chance(n, 2) * ln(8)) AS weight,
     exp((sim_chance(n, 3) - 0.5) * ln(4)) AS converts, n % 20 = 0 AS of_one_carrier,
-    CASE WHEN n BETWEEN 201 AND 203 THEN 'agents' WHEN n BETWEEN 204 AND 206 THEN 'blocks' WHEN n BETWEEN 211 AND 214 THEN 'converting' WHEN n BETWEEN 221 AND 224 THEN 'reversing' END AS planted
-FROM generate_series(1, 224) AS n WHERE n <= 206 OR n BETWEEN 211 AND 214 OR n >= 221;
+    CASE WHEN n BETWEEN 201 AND 203 THEN 'agents' WHEN n BETWEEN 204 AND 206 THEN 'blocks' WHEN n BETWEEN 211 AND 214 THEN 'converting' WHEN n BETWEEN 221 AND 224 THEN 'reversing' WHEN n >= 231 THEN 'abroad' END AS planted
+FROM generate_series(1, 233) AS n WHERE n <= 206 OR n BETWEEN 211 AND 214 OR n BETWEEN 221 AND 224 OR n >= 231;
 INSERT INTO postback.sends (send_id, campaign_id, offer_id, base_url, sent_at, partner_id)
 SELECT s.send_id, s.send_id, s.offer_id, 'https://s.example.com', s.sent_at, s.partner_id FROM sim_sends AS s;
 
@@ -35,7 +35,11 @@ CREATE FUNCTION sim_address(a double precision, b double precision, c double pre
 CREATE FUNCTION sim_delay(a double precision, b double precision) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN -ln(1 - b) * CASE WHEN a < 0.3 THEN 90 WHEN a < 0.9 THEN 2400 ELSE 12000 END;
 
-CREATE TABLE sim_clicks (number bigint, planted text, subject text, send_id bigint, subscriber_id bigint, clicked_at timestamptz, ip_address inet, user_agent text, method text DEFAULT 'GET', click_id text);
+-- Where people are: most where their send goes, one send in ten elsewhere than the others; some travel or have an address abroad, and of a few nothing is known.
+CREATE FUNCTION sim_country(send_id bigint, travels double precision, chance double precision) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN chance < travels THEN (ARRAY['GB', 'MX', 'DE', 'VN', 'BD', 'BR', 'IN', 'NG'])[1 + floor(8 * chance / travels)] WHEN chance > 0.98 THEN NULL WHEN send_id % 10 = 3 THEN 'CA' ELSE 'US' END;
+
+CREATE TABLE sim_clicks (number bigint, planted text, subject text, send_id bigint, subscriber_id bigint, clicked_at timestamptz, ip_address inet, user_agent text, method text DEFAULT 'GET', click_id text, country text);
 -- Clean clicks. One in twelve is another tap of the click before, some seconds later; one in forty is a HEAD.
 INSERT INTO sim_clicks (number, send_id, subscriber_id, clicked_at, ip_address, user_agent, method)
 SELECT n.number, s.send_id, n.person,
@@ -51,7 +55,7 @@ JOIN sim_sends AS s ON s.send_id = w.send_ids[greatest(width_bucket(sim_chance(n
 
 -- Planted sends: 2,000 clicks each. Three of few user agents, three of few blocks; the others' clicks are like people's.
 INSERT INTO sim_clicks (number, planted, subject, send_id, subscriber_id, clicked_at, ip_address, user_agent)
-SELECT 10000000 + s.send_id * 10000 + n, CASE WHEN s.planted IN ('agents', 'blocks') THEN 'device_diversity' WHEN s.planted = 'converting' THEN 'conversion_rate' ELSE 'reversal_rate' END,
+SELECT 10000000 + s.send_id * 10000 + n, CASE WHEN s.planted IN ('agents', 'blocks') THEN 'device_diversity' WHEN s.planted = 'converting' THEN 'conversion_rate' WHEN s.planted = 'abroad' THEN 'geo_anomaly' ELSE 'reversal_rate' END,
     s.send_id::text, s.send_id, 10000000 + s.send_id * 10000 + n, least(s.sent_at + sim_delay(sim_chance(k.k, 11), sim_chance(k.k, 12)) * interval '1 second', '2026-03-10 23:59+00'),
     CASE WHEN s.planted = 'blocks' THEN '45.1.0.0'::inet + (s.send_id * 1024 + floor(sim_chance(k.k, 17) * 700))::bigint ELSE sim_address(sim_chance(k.k, 16), sim_chance(k.k, 17), sim_chance(k.k, 18)) END,
     CASE WHEN s.planted = 'agents' THEN format('Mozilla/5.0 (Linux; Android 10; Farm %s) AppleWebKit/537.36', floor(sim_chance(k.k, 19) * 4)) ELSE sim_agent(0.3 * sim_chance(k.k, 19) + 0.7 * sim_chance(k.k, 21)) END
@@ -84,12 +88,13 @@ SELECT k.k, CASE WHEN f <= 50 THEN 'perfect_interval' END, f::text, 1 + f, k.k, 
 FROM generate_series(1, 100) AS f CROSS JOIN generate_series(1, 60) AS n CROSS JOIN LATERAL (SELECT (24000000 + f * 1000 + n)::bigint AS k) AS k
 WHERE n <= CASE WHEN f <= 50 THEN 15 + 45 * sim_chance(f, 14) ELSE 12 + 6 * sim_chance(f, 14) END;
 
-UPDATE sim_clicks AS c SET clicked_at = date_trunc('milliseconds', c.clicked_at), click_id = postback.mint_click_id(c.subscriber_id, date_trunc('milliseconds', c.clicked_at));
+UPDATE sim_clicks AS c SET country = sim_country(c.send_id, CASE WHEN c.planted = 'geo_anomaly' THEN 0.25 ELSE 0.01 + 0.03 * sim_chance(c.send_id, 22) END, sim_chance(c.subscriber_id, 23)),
+    clicked_at = date_trunc('milliseconds', c.clicked_at), click_id = postback.mint_click_id(c.subscriber_id, date_trunc('milliseconds', c.clicked_at));
 CREATE UNIQUE INDEX ON sim_clicks (click_id);
 SET session_replication_role = replica;
-INSERT INTO postback.clicks (click_id, bucket, clicked_at, send_id, campaign_id, offer_id, subscriber_id, visitor, method, ip_address, user_agent)
+INSERT INTO postback.clicks (click_id, bucket, clicked_at, send_id, campaign_id, offer_id, subscriber_id, visitor, method, ip_address, user_agent, country)
 SELECT c.click_id, postback.click_id_bucket(c.click_id), c.clicked_at, s.send_id, s.send_id, s.offer_id, c.subscriber_id,
-    postback.classify_visitor(c.method, NULL, c.user_agent), c.method, c.ip_address, c.user_agent
+    postback.classify_visitor(c.method, NULL, c.user_agent), c.method, c.ip_address, c.user_agent, c.country
 FROM sim_clicks AS c JOIN sim_sends AS s ON s.send_id = c.send_id ORDER BY c.clicked_at;
 RESET session_replication_role;
 ANALYZE postback.clicks;

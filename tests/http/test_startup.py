@@ -37,6 +37,7 @@ def test_every_problem_of_the_configuration_is_reported_at_once():
         postback_connections="99999999999999999999",
         log="loud",
         page_file="/nonexistent/page.html",
+        countries_file="/nonexistent/countries.mmdb",
         listne="127.0.0.1:1",
     )
     assert ended.returncode == 64
@@ -51,6 +52,7 @@ def test_every_problem_of_the_configuration_is_reported_at_once():
         "POSTBACK_CONNECTIONS",
         "LOG",
         "PAGE_FILE",
+        "COUNTRIES_FILE",
         "LISTNE",
     ):
         assert f"POSTBACK_{name}" in ended.stderr, name

@@ -4,6 +4,7 @@
 
 use super::{Database, Lane};
 use crate::batch::{Call, Job};
+use crate::countries::Countries;
 use crate::error::Failure;
 use crate::metrics::CallKind;
 use crate::postback::{Postback, PostbackAnswer};
@@ -20,13 +21,13 @@ const RECORD_CLICKS: &str = "\
     SELECT ordinal, location, visitor::text FROM postback.record_clicks(
         codes => $1::text[], click_ids => $2::text[], ip_addresses => $3::inet[], user_agents => $4::text[],
         methods => $5::text[], purposes => $6::text[], campaign_ids => $7::bigint[], offer_ids => $8::bigint[],
-        subs => $9::jsonb[], replay => $10::boolean)";
+        subs => $9::jsonb[], replay => $10::boolean, countries => $11::text[])";
 
 const REPLAY_CLICKS: &str = "\
     SELECT ordinal, location, visitor::text FROM postback.replay_clicks(
         codes => $1::text[], click_ids => $2::text[], ip_addresses => $3::inet[], user_agents => $4::text[],
         methods => $5::text[], purposes => $6::text[], campaign_ids => $7::bigint[], offer_ids => $8::bigint[],
-        subs => $9::jsonb[], clicked_ats => $10::timestamptz[])";
+        subs => $9::jsonb[], clicked_ats => $10::timestamptz[], countries => $11::text[])";
 
 const RECEIVE_POSTBACKS: &str = "\
     SELECT ordinal, verdict::text, http_status, content_type, body FROM postback.receive_postbacks(
@@ -37,18 +38,19 @@ const RECEIVE_POSTBACKS: &str = "\
 /// Records taps.
 pub struct RecordClicks {
     lane: Lane,
+    countries: Arc<Countries>,
     /// Whether the times of the taps are told, because their ids may not tell them.
     tells_times: bool,
 }
 
 impl RecordClicks {
-    pub fn new(database: Arc<Database>, patience: Duration) -> Self {
-        RecordClicks { lane: Lane::new(database, patience), tells_times: false }
+    pub fn new(database: Arc<Database>, countries: Arc<Countries>, patience: Duration) -> Self {
+        RecordClicks { lane: Lane::new(database, patience), countries, tells_times: false }
     }
 
     /// For spooled taps of links minted elsewhere.
-    pub fn replaying(database: Arc<Database>, patience: Duration) -> Self {
-        RecordClicks { lane: Lane::new(database, patience), tells_times: true }
+    pub fn replaying(database: Arc<Database>, countries: Arc<Countries>, patience: Duration) -> Self {
+        RecordClicks { lane: Lane::new(database, patience), countries, tells_times: true }
     }
 }
 
@@ -66,8 +68,10 @@ impl Call for RecordClicks {
         let campaign_ids = sparse_column(jobs, |tap| tap.campaign().map(|campaign| campaign.campaign_id));
         let offer_ids = sparse_column(jobs, |tap| tap.campaign()?.offer_id);
         let subs = sparse_column(jobs, |tap| tap.campaign()?.subs.as_ref());
+        let countries =
+            if self.countries.are_known() { sparse_column(jobs, |tap| self.countries.of(tap.client)) } else { None };
         let times = self.tells_times.then(|| column(jobs, Tap::at));
-        let parameters: [&(dyn ToSql + Sync); 10] = [
+        let parameters: [&(dyn ToSql + Sync); 11] = [
             &codes,
             &click_ids,
             &clients,
@@ -78,6 +82,7 @@ impl Call for RecordClicks {
             &offer_ids,
             &subs,
             times.as_ref().map_or(&replay as &(dyn ToSql + Sync), |times| times),
+            &countries,
         ];
         let sql = if self.tells_times { REPLAY_CLICKS } else { RECORD_CLICKS };
         let rows = self.lane.rows(CallKind::Clicks, sql, Some(jobs.len()), &parameters).await?;

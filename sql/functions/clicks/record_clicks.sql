@@ -11,7 +11,8 @@ CREATE FUNCTION postback.record_clicks(
     offer_ids bigint[] DEFAULT NULL,
     subs jsonb[] DEFAULT NULL,
     replay boolean DEFAULT true,
-    now timestamptz DEFAULT NULL)
+    now timestamptz DEFAULT NULL,
+    countries text[] DEFAULT NULL)
 RETURNS TABLE (ordinal integer, click_id text, location text, visitor postback.visitor)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
@@ -30,7 +31,7 @@ BEGIN
     link_ids := _postback.decode_codes(named, key);
     IF campaign_ids IS NOT NULL OR offer_ids IS NOT NULL OR _postback.has_foreign_id(click_ids, link_ids) THEN
         RETURN QUERY SELECT * FROM _postback.record_foreign_clicks(
-            named, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs, at);
+            named, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs, countries, at);
         RETURN;
     END IF;
     IF replay THEN
@@ -47,23 +48,23 @@ BEGIN
     ), hit AS MATERIALIZED (
         SELECT h.ordinal, i.click_id, l.link_id, l.bucket, l.subscriber_id,
                r.send_id, r.campaign_id, r.segment_id, r.variant_id, r.offer_id,
-               h.ip_address, h.user_agent, coalesce(h.method, 'GET') AS method, h.purpose,
+               h.ip_address, h.user_agent, coalesce(h.method, 'GET') AS method, h.purpose, h.country,
                postback.classify_visitor(coalesce(h.method, 'GET'), h.purpose, h.user_agent) AS visitor,
                _postback.render_url(r.url_template, i.click_id, r.campaign_id, r.segment_id, r.variant_id, r.offer_id,
                    r.send_id, NULL) AS location
-        FROM unnest(link_ids, click_ids, ip_addresses, user_agents, methods, purposes)
-             WITH ORDINALITY AS h (link_id, click_id, ip_address, user_agent, method, purpose, ordinal)
+        FROM unnest(link_ids, click_ids, ip_addresses, user_agents, methods, purposes, countries)
+             WITH ORDINALITY AS h (link_id, click_id, ip_address, user_agent, method, purpose, country, ordinal)
         LEFT JOIN postback.links AS l ON l.link_id = h.link_id AND l.bucket = _postback.link_bucket(h.link_id)
         LEFT JOIN route AS r ON r.send_id = l.link_id >> 40
         CROSS JOIN LATERAL (
             SELECT coalesce(h.click_id, _postback.mint_click_id_in(l.bucket, at)) COLLATE "C" AS click_id) AS i
     ), stored AS (
         INSERT INTO postback.clicks (click_id, bucket, clicked_at, link_id, send_id, campaign_id, segment_id, variant_id,
-            offer_id, subscriber_id, visitor, method, ip_address, user_agent, purpose)
+            offer_id, subscriber_id, visitor, method, ip_address, user_agent, purpose, country)
         -- In key order, so that two batches cannot deadlock; a batch that names a click twice stores it once.
         SELECT DISTINCT ON (h.click_id)
             h.click_id, h.bucket, postback.click_id_time(h.click_id), h.link_id, h.send_id, h.campaign_id, h.segment_id,
-            h.variant_id, h.offer_id, h.subscriber_id, h.visitor, h.method, h.ip_address, h.user_agent, h.purpose
+            h.variant_id, h.offer_id, h.subscriber_id, h.visitor, h.method, h.ip_address, h.user_agent, h.purpose, h.country
         FROM hit AS h
         WHERE h.link_id IS NOT NULL AND NOT (h.click_id = ANY (known))
         ORDER BY h.click_id
@@ -77,10 +78,10 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION postback.record_clicks(text[], text[], inet[], text[], text[], text[], bigint[], bigint[], jsonb[], boolean, timestamptz) IS
+COMMENT ON FUNCTION postback.record_clicks(text[], text[], inet[], text[], text[], text[], bigint[], bigint[], jsonb[], boolean, timestamptz, text[]) IS
     'Records a batch of taps, one row per element in order: click id, where to redirect (NULL: no such link, nothing stored) and visitor class. '
     'Elements with a code are our own links; without one they need a campaign or an offer. Idempotent by click id; '
-    'replay => false skips the look for ids stored before and is for ids minted a moment ago.';
+    'replay => false skips the look for ids stored before and is for ids minted a moment ago. countries are codes of two capital letters.';
 
 -- Whether some click id is not of our own making for its link: such an element needs the careful path.
 CREATE FUNCTION _postback.has_foreign_id(click_ids text[], link_ids bigint[])

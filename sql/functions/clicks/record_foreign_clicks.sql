@@ -1,7 +1,7 @@
 -- The careful path: clicks of links minted elsewhere, and ids minted elsewhere. One by one, in the order of their ids.
 CREATE FUNCTION _postback.record_foreign_clicks(
     codes text[], click_ids text[], ip_addresses inet[], user_agents text[], methods text[], purposes text[],
-    campaign_ids bigint[], offer_ids bigint[], subs jsonb[], at timestamptz)
+    campaign_ids bigint[], offer_ids bigint[], subs jsonb[], countries text[], at timestamptz)
 RETURNS TABLE (ordinal integer, click_id text, location text, visitor postback.visitor)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -18,8 +18,8 @@ BEGIN
     FOR hit IN
         SELECT h.*, o.offer_id AS to_offer, o.url_template, l.link_id, l.bucket AS link_bucket, l.subscriber_id,
                s.send_id, coalesce(s.campaign_id, h.campaign_id) AS of_campaign, s.segment_id, s.variant_id
-        FROM unnest(codes, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs)
-             WITH ORDINALITY AS h (code, click_id, ip_address, user_agent, method, purpose, campaign_id, offer_id, subs, ordinal)
+        FROM unnest(codes, click_ids, ip_addresses, user_agents, methods, purposes, campaign_ids, offer_ids, subs, countries)
+             WITH ORDINALITY AS h (code, click_id, ip_address, user_agent, method, purpose, campaign_id, offer_id, subs, country, ordinal)
         LEFT JOIN postback.links AS l ON l.link_id = _postback.decode_code(h.code, key)
         LEFT JOIN postback.sends AS s ON s.send_id = l.link_id >> 40
         LEFT JOIN postback.campaigns AS c ON c.campaign_id = h.campaign_id AND h.code IS NULL
@@ -31,7 +31,7 @@ BEGIN
         ids[place] := _postback.record_one_click(
             CASE WHEN postback.is_legal_click_id(hit.click_id) THEN hit.click_id END, hit.link_id, hit.link_bucket, hit.send_id,
             hit.of_campaign, hit.segment_id, hit.variant_id, hit.to_offer, hit.subscriber_id, class, coalesce(hit.method, 'GET'),
-            hit.ip_address, hit.user_agent, hit.purpose, hit.subs, at);
+            hit.ip_address, hit.user_agent, hit.purpose, hit.subs, hit.country, at);
         locations[place] := _postback.render_url(hit.url_template, ids[place], hit.of_campaign, hit.segment_id,
             hit.variant_id, hit.to_offer, hit.send_id, hit.subs);
         visitors[place] := class;
@@ -49,7 +49,7 @@ $$;
 CREATE FUNCTION _postback.record_one_click(
     click_id text, link_id bigint, link_bucket smallint, send_id bigint, campaign_id bigint, segment_id bigint,
     variant_id bigint, offer_id bigint, subscriber_id bigint, visitor postback.visitor, method text, ip_address inet,
-    user_agent text, purpose text, subs jsonb, at timestamptz)
+    user_agent text, purpose text, subs jsonb, country text, at timestamptz)
 RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -77,16 +77,17 @@ BEGIN
         IF earlier.click_id IS NOT NULL THEN
             IF visitor = 'human' AND earlier.visitor <> 'human' THEN
                 UPDATE postback.clicks AS c
-                SET visitor = visitor, method = method, ip_address = ip_address, user_agent = user_agent, purpose = purpose
+                SET visitor = visitor, method = method, ip_address = ip_address, user_agent = user_agent, purpose = purpose,
+                    country = country
                 WHERE c.click_id = id AND c.bucket = earlier.bucket AND c.clicked_at = earlier.clicked_at;
             END IF;
             RETURN id;
         END IF;
     END IF;
     INSERT INTO postback.clicks (click_id, bucket, clicked_at, link_id, send_id, campaign_id, segment_id, variant_id, offer_id,
-        subscriber_id, visitor, method, ip_address, user_agent, purpose, subs)
+        subscriber_id, visitor, method, ip_address, user_agent, purpose, subs, country)
     VALUES (id, bucket, clicked_at, link_id, send_id, campaign_id, segment_id, variant_id, offer_id,
-        subscriber_id, visitor, method, ip_address, user_agent, purpose, subs);
+        subscriber_id, visitor, method, ip_address, user_agent, purpose, subs, country);
     RETURN id;
 END
 $$;

@@ -37,6 +37,7 @@ BEGIN
             WHEN 'address_fan_out' THEN _postback.raise_flags(r.rule, array(SELECT f FROM _postback.find_fan_outs(r.p, since, until) AS f), until)
             WHEN 'perfect_interval' THEN _postback.raise_flags(r.rule, array(SELECT f FROM _postback.find_perfect_intervals(r.p, since, until) AS f), until)
             WHEN 'device_diversity' THEN _postback.raise_flags(r.rule, array(SELECT f FROM _postback.find_uniform_groups(r.p, since, until) AS f), until)
+            WHEN 'geo_anomaly' THEN _postback.raise_flags(r.rule, array(SELECT f FROM _postback.find_foreign_groups(r.p, since, until) AS f), until)
             WHEN 'reversal_rate' THEN _postback.raise_flags(r.rule, array(SELECT f FROM _postback.find_reversing_groups(r.p, until) AS f), until)
             WHEN 'conversion_rate' THEN _postback.raise_flags(r.rule, array(SELECT f FROM _postback.find_converting_groups(r.p, since, until) AS f), until)
         END;
