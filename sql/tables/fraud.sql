@@ -28,7 +28,7 @@ FROM (VALUES
     ('spoofed_postbacks', 'high', 'A source sends one postback after another that fails authentication.'),
     ('transaction_reuse', 'high', 'A transaction is reported again with another click, or with a payout that is far from the first.'),
     ('device_diversity', 'medium', 'The clicks of a send, partner or network have far fewer kinds of user agents or address blocks than all others of the day.'),
-    ('geo_anomaly', 'medium', 'Of the clicks of a send, partner or network far more come from other countries than where most of a send are, compared with all others of the day.'),
+    ('geo_anomaly', 'medium', 'Of the people of a send, partner or network far more tap from other countries than where most of a send are, compared with all others of the hour.'),
     ('reversal_rate', 'high', 'The conversions of a send, partner or network are taken back far more often than those of all others.'),
     ('conversion_rate', 'medium', 'The clicks of a send or partner convert far more often than all others of the same offer.')) AS r (rule, severity, description);
 

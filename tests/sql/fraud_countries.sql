@@ -35,7 +35,7 @@ SELECT format('s%s-%s', send, n), send * 1000 + n, 1, 1000 + send, 1000 + send, 
 FROM generate_series(1, 10) AS send, generate_series(1, 300) AS n WHERE send < 10 OR n <= 90;
 -- One traveller taps a hundred times: still one person.
 INSERT INTO postback.clicks (click_id, subscriber_id, offer_id, campaign_id, send_id, clicked_at, visitor, country)
-SELECT 'traveller-' || n, 1001, 1, 1001, 1001, '2026-03-10 11:00+00'::timestamptz + make_interval(secs => n), 'human', 'GB' FROM generate_series(1, 100) AS n;
+SELECT 'traveller-' || n, 1001, 1, 1001, 1001, '2026-03-10 10:40+00'::timestamptz + make_interval(secs => n), 'human', 'GB' FROM generate_series(1, 100) AS n;
 INSERT INTO postback.conversions (click_id, payout, converted_at, transaction_id)
 SELECT c.click_id, 10, c.clicked_at + interval '1 hour', c.click_id FROM postback.clicks AS c WHERE c.send_id > 1000 AND c.subscriber_id % 100 = 0;
 CREATE FUNCTION pg_temp.scan() RETURNS bigint LANGUAGE sql AS $$
@@ -47,7 +47,7 @@ SELECT results_eq($$SELECT f.subject_kind, f.subject, f.conversions, (f.evidence
     $$VALUES ('partner', '2', 3::bigint, 104, 0.34667, '{"BD": 20, "ID": 20, "NG": 20, "PK": 20, "VN": 20}'), ('send', '1007', 3::bigint, 104, 0.34667, '{"BD": 20, "ID": 20, "NG": 20, "PK": 20, "VN": 20}')$$,
     'a third from abroad is far more than of all others');
 SELECT is(pg_temp.scan(), 0::bigint, 'a second scan finds nothing new');
-UPDATE postback.fraud_rules SET parameters = '{"clicks": 90}' WHERE rule = 'geo_anomaly';
+UPDATE postback.fraud_rules SET parameters = '{"people": 90}' WHERE rule = 'geo_anomaly';
 SELECT is(pg_temp.scan(), 1::bigint, 'the small send is one, where so few are enough');
 SELECT throws_ok($$UPDATE postback.fraud_rules SET parameters = '{"countries": 3}' WHERE rule = 'geo_anomaly'$$, '23514', NULL, 'a parameter that it does not have');
 SELECT * FROM finish();

@@ -13,7 +13,7 @@ BEGIN
         WHEN 'spoofed_postbacks' THEN '{"postbacks": 10, "minutes": 60}'
         WHEN 'transaction_reuse' THEN '{"payout_change": 0.5}'
         WHEN 'device_diversity' THEN '{"clicks": 200, "share_of_entropy": 0.6}'
-        WHEN 'geo_anomaly' THEN '{"clicks": 100, "factor": 3, "deviations": 6}'
+        WHEN 'geo_anomaly' THEN '{"people": 100, "factor": 3, "deviations": 6}'
         WHEN 'reversal_rate' THEN '{"conversions": 30, "days": 30, "factor": 2, "deviations": 5}'
         WHEN 'conversion_rate' THEN '{"clicks": 200, "factor": 3, "deviations": 6}'
     END::jsonb;
