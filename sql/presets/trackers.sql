@@ -69,3 +69,29 @@ VALUES (
     'approved', ARRAY['transaction_id,event', 'click_id,event'],
     'subid=CLICK_ID&amount=12.50',
     'Put the network''s own macros in the place of REPLACE and OPTIONAL. In the offer link use the network''s slot.');
+
+INSERT INTO postback.network_presets (
+    preset, title, click_slot, macros, parameters, statuses, default_status, dedupe, example, notes)
+VALUES (
+    'trcker', 'trcker''s names', 'click_id',
+    '[["click_id", "REPLACE"], ["payout", "OPTIONAL"], ["currency", "OPTIONAL"], ["txn_id", "OPTIONAL"], ["event", "OPTIONAL"]]',
+    '{"click_id": ["click_id"], "transaction_id": ["txn_id"], "event": ["event"], "status": ["status"], "payout": ["payout", "amount"],
+     "currency": ["currency"], "offer_id": ["offer_id"], "token": ["token"]}',
+    '{"pending": "pending", "approved": "approved", "rejected": "rejected", "reversed": "reversed"}',
+    'approved', ARRAY['transaction_id,event', 'click_id,event'],
+    'click_id=CLICK_ID&payout=12.50&currency=USD&txn_id=990112&event=sale',
+    'Put the network''s own macros in the place of REPLACE and OPTIONAL. In the offer link use the network''s slot. coupon_code is kept '
+    'in the raw message and not read.');
+
+INSERT INTO postback.network_presets (
+    preset, title, click_slot, macros, parameters, statuses, default_status, dedupe, example, notes)
+VALUES (
+    'everflow_advertiser', 'Everflow''s names for advertisers (LeadConduit)', 'transaction_id',
+    '[["transaction_id", "REPLACE"], ["event_id", "OPTIONAL"], ["amount", "OPTIONAL"]]',
+    '{"click_id": ["transaction_id"], "event": ["event_id"], "status": ["status"], "payout": ["amount"], "currency": ["currency"],
+     "offer_id": ["offer_id"], "token": ["verification_token", "token"]}',
+    '{"pending": "pending", "approved": "approved", "rejected": "rejected", "reversed": "reversed"}',
+    'approved', ARRAY['click_id,event'],
+    'transaction_id=CLICK_ID&event_id=2&amount=12.50',
+    'For those who post to Everflow as an advertiser: transaction_id is the click id. nid and adv1 to adv5 are kept in the raw message '
+    'and not read.');

@@ -54,6 +54,8 @@ CREATE TABLE postback.networks (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT networks_slug_key UNIQUE (slug),
     CONSTRAINT networks_slug_is_a_path_segment CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+    -- An IPv4 address is compared as what it is, so one mapped into IPv6 would let nobody in. allow_sources() rewrites it.
+    CONSTRAINT networks_allowed_cidrs_are_not_mapped CHECK (NOT (inet '::ffff:0.0.0.0/96' >>= ANY (allowed_cidrs))),
     CONSTRAINT networks_signature_scheme_is_known CHECK (signature_scheme IN ('raw1', 'sorted1')),
     CONSTRAINT networks_reversal_scope_is_known CHECK (reversal_scope IN ('transaction', 'click')),
     CONSTRAINT networks_reversal_limit_is_positive CHECK (reversal_limit > 0),

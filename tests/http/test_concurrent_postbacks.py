@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("never_5xx")
 
 CONNECTIONS = 16
 TRANSACTIONS = 50
-ROUNDS = 10  # each transaction's distinct messages
+ROUNDS = 20  # each transaction's distinct messages
 BEGIN = int(time.time()) - 3600
 CLICKED = BEGIN + 200  # the network's clock is slow: the first messages seem to lie before the click
 
@@ -76,8 +76,8 @@ def test_mixed_order_ends_like_the_sequential_run(proxy, database, databases, st
     in_order = ["/postback?" + urlencode(m) for number in range(1, TRANSACTIONS + 1) for m in story(number)]
     mixed = in_order * 2
     random.Random(20261124).shuffle(mixed)
-    assert len(mixed) == 1000
-    assert send_all(proxy, mixed) == [200] * 1000
+    assert len(mixed) == 2000
+    assert send_all(proxy, mixed) == [200] * 2000
 
     with connect(databases.create()) as other:
         add_clicks(other)

@@ -1,6 +1,7 @@
 """Every preset against its own example postback: what is known about a network is data, and the data is what is tested.
 
-Nothing here knows a network; the one sample by hand, against the vendors' own vocabulary, is at the end.
+Nothing here knows a network; the one sample by hand, against the vendors' own vocabulary, is at the end. What held for
+which preset is written to target/tests/presets.md, a table with a row for each.
 """
 
 import itertools
@@ -9,6 +10,7 @@ from decimal import Decimal
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from support import REPOSITORY
 
 pytestmark = pytest.mark.usefixtures("never_5xx")
 
@@ -38,6 +40,23 @@ def presets(database):
     slugs = dict(database.execute("SELECT network_id, slug FROM postback.networks").fetchall())
     assert len(rows) > 30
     return {row["preset"]: row | {"slug": slugs[row["network_id"]]} for row in rows}
+
+
+@pytest.fixture(scope="module")
+def judge(presets):
+    """Fails a test with what went wrong, tuples that begin with the preset's name, and enters it into the table."""
+    columns = {}
+
+    def enter(column, wrong):
+        columns[column] = {name for name, *_ in wrong}
+        assert not wrong, "\n".join(map(str, wrong))
+
+    yield enter
+    rows = [["preset", *columns], ["---"] * (1 + len(columns))]
+    rows += [[name, *("no" if name in failed else "yes" for failed in columns.values())] for name in sorted(presets)]
+    path = REPOSITORY / "target/tests/presets.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"| {' | '.join(row)} |\n" for row in rows), encoding="utf-8")
 
 
 @pytest.fixture
@@ -82,7 +101,9 @@ def example(preset, click_id, status=None):
     return {name: click_id if value == "CLICK_ID" else value for name, value in message.items()}
 
 
-def test_example_is_accepted_and_credited_to_its_click_and_its_replay_is_a_duplicate(presets, tap, post, status_of):
+def test_example_is_accepted_and_credited_to_its_click_and_its_replay_is_a_duplicate(
+    judge, presets, tap, post, status_of
+):
     wrong = []
     for name, preset in presets.items():
         message = example(preset, click := tap())
@@ -93,10 +114,10 @@ def test_example_is_accepted_and_credited_to_its_click_and_its_replay_is_a_dupli
         again = post(preset, message)
         if again["verdict"] != "duplicate" or again["conversion_id"] != first["conversion_id"]:
             wrong.append((name, "replay", again["verdict"], again["reason"]))
-    assert not wrong, "\n".join(map(str, wrong))
+    judge("its example is credited to its click, its replay is a duplicate", wrong)
 
 
-def test_example_may_come_as_a_form_or_as_json(presets, tap, proxy, last):
+def test_example_may_come_as_a_form_or_as_json(judge, presets, tap, proxy, last):
     wrong = []
     for name, preset in presets.items():
         for encode, kind in ((urlencode, "application/x-www-form-urlencoded"), (json.dumps, "application/json")):
@@ -105,10 +126,10 @@ def test_example_may_come_as_a_form_or_as_json(presets, tap, proxy, last):
             stored = last()
             if (stored["verdict"], stored["click_id"]) != ("accepted", click):
                 wrong.append((name, kind, stored["verdict"], stored["reason"]))
-    assert not wrong, "\n".join(map(str, wrong))
+    judge("as a form and as JSON", wrong)
 
 
-def test_every_parameter_of_the_example_is_read_as_what_it_is(presets, tap, post):
+def test_every_parameter_of_the_example_is_read_as_what_it_is(judge, presets, tap, post):
     wrong = []
     for name, preset in presets.items():
         message = example(preset, tap())
@@ -123,10 +144,10 @@ def test_every_parameter_of_the_example_is_read_as_what_it_is(presets, tap, post
                 wrong.append((name, field, value, stored[column]))
         if said.get("time") and stored["event_at"] is None:
             wrong.append((name, "time", said["time"], stored["reason"]))
-    assert not wrong, "\n".join(map(str, wrong))
+    judge("every parameter is read", wrong)
 
 
-def test_every_status_word_lands_where_the_preset_says(presets, tap, post, status_of):
+def test_every_status_word_lands_where_the_preset_says(judge, presets, tap, post, status_of):
     wrong = []
     for name, preset in presets.items():
         for word, status in preset["statuses"].items():
@@ -138,10 +159,10 @@ def test_every_status_word_lands_where_the_preset_says(presets, tap, post, statu
         unknown = post(preset, example(preset, tap(), "no-such-word"))
         if unknown["verdict"] != "unmapped_status":
             wrong.append((name, "no-such-word", unknown["verdict"]))
-    assert not wrong, "\n".join(map(str, wrong))
+    judge("every status word lands, upper case too; an unknown one does not", wrong)
 
 
-def test_message_without_a_status_takes_the_default_or_none(presets, tap, post, status_of):
+def test_message_without_a_status_takes_the_default_or_none(judge, presets, tap, post, status_of):
     wrong = []
     for name, preset in presets.items():
         message = example(preset, tap())
@@ -152,10 +173,10 @@ def test_message_without_a_status_takes_the_default_or_none(presets, tap, post, 
             stored["verdict"] == "unmapped_status"
         ):
             wrong.append((name, preset["default_status"], landed, stored["verdict"]))
-    assert not wrong, "\n".join(map(str, wrong))
+    judge("without a status", wrong)
 
 
-def test_macro_that_was_not_resolved_is_no_click_id(presets, post, status_of):
+def test_macro_that_was_not_resolved_is_no_click_id(judge, presets, post, status_of):
     wrong = []
     for name, preset in presets.items():
         macros = dict(preset["macros"])
@@ -170,10 +191,10 @@ def test_macro_that_was_not_resolved_is_no_click_id(presets, post, status_of):
                 wrong.append((name, sent, "has a conversion"))
             if "macro that the network did not resolve" not in (stored["reason"] or "") and sent is message:
                 wrong.append((name, macros[slot], stored["reason"]))
-    assert not wrong, "\n".join(map(str, wrong))
+    judge("an unresolved macro is caught", wrong)
 
 
-def test_presets_agree_with_themselves(presets, database):
+def test_presets_agree_with_themselves(judge, presets, database):
     wrong = []
     for name, preset in presets.items():
         known = {parameter for names in preset["parameters"].values() for parameter in names}
@@ -194,7 +215,7 @@ def test_presets_agree_with_themselves(presets, database):
             database.execute(
                 f"SELECT _postback.check_{check}({column}) FROM postback.network_presets WHERE preset = %s", [name]
             )
-    assert not wrong, "\n".join(map(str, wrong))
+    judge("agrees with itself", wrong)
 
 
 def test_postback_url_and_offer_url_hint_print_the_macros_as_they_are(presets, database):

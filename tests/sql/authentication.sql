@@ -129,6 +129,14 @@ SELECT alike(pg_temp.post('rotating', 'click_id=a1b2c3&payout=1' || t), 'unauthe
 FROM unnest(ARRAY['', '&token=token-number-3-long']) AS t;
 SELECT postback.add_network_secret('rotating', 'token', 'token-of-tomorrow', not_before => now() + interval '1 day') \g /dev/null
 SELECT alike(pg_temp.post('rotating', 'click_id=a1b2c3&payout=1&token=token-of-tomorrow'), 'unauthenticated 403: %', 'nor with one of tomorrow');
+SELECT postback.add_network_secret('rotating', 'token', 'token-of-today-' || n) FROM generate_series(1, 2) AS n \g /dev/null
+SELECT postback.revoke_network_secrets('rotating', 'token') \g /dev/null
+SELECT postback.add_network_secret('rotating', 'token', 'token-of-today-3') \g /dev/null
+SELECT postback.add_network_secret('rotating', 'token', 'token-of-tomorrow-2', not_before => now() + interval '1 day') \g /dev/null
+SELECT alike(postback.postback_url('rotating', 'https://s.example.com'), '%&token=token-of-today-3', 'the URL to paste has the token that counts now');
+SELECT is(postback.revoke_network_secrets('rotating', 'token', except_newest => 1), 0, 'one of tomorrow does not make the one of today an old one');
+SELECT is(pg_temp.post('rotating', 'click_id=a1b2c3&payout=1&token=token-of-today-3'), 'duplicate 200', 'which goes on counting');
+SELECT is(postback.revoke_network_secrets('rotating', 'token'), 2, 'all of them means the one of tomorrow, too');
 SELECT throws_ok(statement, '22023', NULL, statement) FROM unnest(ARRAY['SELECT postback.add_network_secret(''other'', ''token'', ''short'')',
     'SELECT postback.add_network_secret(''other'', ''password'')', 'SELECT postback.add_network_secret(''other'', ''path_token'', ''with/slash/and more'')']) AS statement;
 SELECT throws_ok('SELECT postback.add_network_secret(''wall'', ''hash'', ''seven77'')', '22023', 'the secret is shorter than 8 bytes', 'a hash secret may be short, not this short');

@@ -97,6 +97,10 @@ FROM (VALUES
     ('DELETE FROM postback.conversion_events WHERE conversion_id = %L', 'does not end where the conversion says'),
     ('UPDATE postback.conversions SET payout = 5, status = ''approved'' WHERE conversion_id = %L', 'does not end in the conversion''s status'),
     ('UPDATE postback.conversions SET ledger_seq = 5 WHERE conversion_id = %L', 'does not end where the conversion says'),
+    ('UPDATE postback.conversions SET currency = ''JPY'' WHERE conversion_id = %L', 'is in another currency'),
+    ('DELETE FROM postback.conversion_keys WHERE conversion_id = %L', 'its key is gone'),
+    ('UPDATE postback.conversion_keys SET conversion_id = ''x'' WHERE conversion_id = %L', 'its key is gone'),
+    ('UPDATE postback.conversions SET dedupe_key = ''x'' WHERE conversion_id = %L', 'its key is gone'),
     ('DELETE FROM postback.conversions WHERE conversion_id = %L', 'the conversion of this ledger is gone')) AS t (tampering, expected);
 SELECT is(pg_temp.found_after('SELECT 1'), 'nothing', 'the same without tampering finds nothing');
 

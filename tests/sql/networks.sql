@@ -40,6 +40,9 @@ SELECT postback.add_network('Same', 'affise') \g /dev/null
 SELECT ok(n.parameters = p.parameters AND n.statuses = p.statuses AND n.dedupe = p.dedupe AND n.default_status IS NOT DISTINCT FROM p.default_status
     AND n.currency = p.currency AND n.time_zone = p.time_zone AND n.joins_payouts = p.joins_payouts, 'without overrides a network is its preset')
 FROM postback.networks AS n JOIN postback.network_presets AS p USING (preset) WHERE n.slug = 'same';
+SELECT postback.add_network('Mapped', allowed_cidrs => '{::ffff:198.51.100.0/120,2001:db8::/32}') \g /dev/null
+SELECT is(allowed_cidrs, '{198.51.100.0/24,2001:db8::/32}', 'an IPv4 network mapped into IPv6 is what it is') FROM postback.networks WHERE slug = 'mapped';
+SELECT throws_ok('UPDATE postback.networks SET allowed_cidrs = ''{::ffff:198.51.100.0/120}''', '23514', NULL, 'and is refused where nothing rewrites it');
 SELECT postback.add_network_secret('mine', 'token', 'the-token-of-mine') \g /dev/null
 SELECT is(postback.postback_url('mine', 'https://s.example.com'),
     'https://s.example.com/postback/mine?cid={sub1}&payout={sum}&currency={currency}&offerid={offerid}&transactionid={transactionid}&goal={goal}&status={status}&timestamp={timestamp}'

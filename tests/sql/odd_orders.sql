@@ -29,6 +29,16 @@ SELECT count(*) FROM postback.maintain('2026-03-10 13:02+00') \g /dev/null
 SELECT is(pg_temp.money('tr1'), 0::numeric, 'which the reversal takes back');
 SELECT is((SELECT status::text FROM postback.conversions WHERE transaction_id = 'tr1'), 'reversed', 'and says so');
 
+-- The two in one batch, which is what the proxy makes of messages of one moment.
+SELECT pg_temp.tap(id, 1) FROM unnest('{b1,b2}'::text[]) AS id \g /dev/null
+SELECT count(*) FROM postback.receive_postbacks(array_fill('default'::text, '{5}'), ARRAY['transaction_id=tb1&status=reversed', 'click_id=b1&transaction_id=tb1&payout=40',
+    'click_id=b2&transaction_id=tb2&payout=40', 'transaction_id=tb2&status=reversed', 'transaction_id=tb3&status=reversed']::bytea[], now => '2026-03-10 13:00+00') \g /dev/null
+SELECT results_eq($$ SELECT transaction_id COLLATE "default", status::text, payout::numeric FROM postback.conversions WHERE transaction_id LIKE 'tb_' ORDER BY 1 $$,
+    $$ VALUES ('tb1', 'reversed', 0::numeric), ('tb2', 'reversed', 0) $$, 'in one batch, too, whichever comes first');
+SELECT is(string_agg(verdict || coalesce(': ' || reason, ''), ', ' ORDER BY transaction_id), 'updated: matched later, updated, unmatched: no conversion has this key and no click is named',
+    'and the verdicts say so') FROM postback.postbacks WHERE raw_status = 'reversed' AND transaction_id LIKE 'tb_';
+SELECT is(array_agg(p.transaction_id), '{tb3}', 'the one without a sale waits') FROM _postback.orphans AS w JOIN postback.postbacks AS p USING (postback_id);
+
 -- Approved, reversed with an amount of 0, approved again without one.
 SELECT pg_temp.tap('c2', 1) \g /dev/null
 SELECT pg_temp.post('default', 'click_id=c2&transaction_id=again&payout=30') \g /dev/null

@@ -38,7 +38,7 @@ BEGIN
            p.parameters || coalesce(parameters, '{}'), jsonb_strip_nulls(p.statuses || coalesce(lower(statuses::text)::jsonb, '{}')),
            coalesce(default_status, p.default_status), coalesce(dedupe, p.dedupe), coalesce(currency, p.currency),
            coalesce(time_zone, p.time_zone), coalesce(joins_payouts, p.joins_payouts), duplicate_policies, reversal_scope,
-           reversal_limit, allowed_cidrs, signature_scheme, signature_covers_target, signed_time_parameter, hash_algorithm,
+           reversal_limit, postback.source_ranges(allowed_cidrs::text[]), signature_scheme, signature_covers_target, signed_time_parameter, hash_algorithm,
            hash_template, answer_body
     FROM postback.network_presets AS p WHERE p.preset = preset
     RETURNING network_id INTO new_network;
@@ -171,18 +171,20 @@ BEGIN
     RETURN (
         SELECT rtrim(base_url, '/') || '/postback/' || n.slug
             || coalesce('/' || (SELECT s.secret FROM _postback.network_secrets AS s
-                WHERE s.network_id = id AND s.kind = 'path_token' AND s.not_after > clock_timestamp() ORDER BY s.secret_id DESC LIMIT 1), '')
+                WHERE s.network_id = id AND s.kind = 'path_token' AND s.not_after > clock_timestamp()
+                ORDER BY s.not_before <= clock_timestamp() DESC, s.secret_id DESC LIMIT 1), '')
             || '?' || (SELECT string_agg(_postback.parameter_name(m.pair ->> 0, p.parameters, n.parameters) || '=' || (m.pair ->> 1), '&'
                     ORDER BY m.place)
                 FROM jsonb_array_elements(p.macros) WITH ORDINALITY AS m (pair, place))
             || coalesce('&' || _postback.parameter_name('token', '{"token": ["token"]}', n.parameters) || '='
                 || (SELECT s.secret FROM _postback.network_secrets AS s
-                WHERE s.network_id = id AND s.kind = 'token' AND s.not_after > clock_timestamp() ORDER BY s.secret_id DESC LIMIT 1), '')
+                WHERE s.network_id = id AND s.kind = 'token' AND s.not_after > clock_timestamp()
+                ORDER BY s.not_before <= clock_timestamp() DESC, s.secret_id DESC LIMIT 1), '')
         FROM postback.networks AS n JOIN postback.network_presets AS p ON p.preset = n.preset WHERE n.network_id = id);
 END
 $$;
 COMMENT ON FUNCTION postback.postback_url(text, text) IS
-    'The URL to paste into the network, with the network''s own macros and the newest token: treat it as a secret.';
+    'The URL to paste into the network, with the network''s own macros and the newest token that counts already: treat it as a secret.';
 
 -- The preset's name of a parameter, or the network's first name of that field where the network has other names.
 CREATE FUNCTION _postback.parameter_name(name text, of_preset jsonb, of_network jsonb)

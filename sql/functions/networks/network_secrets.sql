@@ -66,16 +66,19 @@ DECLARE
 BEGIN
     UPDATE _postback.network_secrets AS s SET not_after = date_trunc('milliseconds', clock_timestamp())  -- postbacks carry milliseconds
     FROM (
-        SELECT a.secret_id, row_number() OVER (ORDER BY a.secret_id DESC) AS age
+        -- One that does not count yet takes the place of none that does: every message would be refused until it begins.
+        SELECT a.secret_id, b.has_begun, count(*) FILTER (WHERE b.has_begun) OVER (ORDER BY a.secret_id DESC) AS age
         FROM _postback.network_secrets AS a
+        CROSS JOIN LATERAL (SELECT a.not_before <= clock_timestamp()) AS b (has_begun)
         WHERE a.network_id = _postback.network_id(network) AND a.kind = kind AND a.not_after > clock_timestamp()) AS r
-    WHERE s.secret_id = r.secret_id AND r.age > except_newest;
+    WHERE s.secret_id = r.secret_id AND (except_newest = 0 OR r.has_begun AND r.age > except_newest);
     GET DIAGNOSTICS ended = ROW_COUNT;
     RETURN ended;
 END
 $$;
 COMMENT ON FUNCTION postback.revoke_network_secrets(text, text, integer) IS
-    'Ends the active secrets of a kind but for the newest few, and returns how many. The check stays enforced.';
+    'Ends the active secrets of a kind but for the newest few, and returns how many. One that begins later is kept and not counted, unless all are to '
+    'end. The check stays enforced.';
 
 -- The parsing (extension/core) of what networks list as their addresses.
 CREATE FUNCTION _postback.source_cidrs(sources text[])

@@ -180,12 +180,15 @@ BEGIN
     SELECT c.conversion_id, c.ledger_seq, p.problem
     FROM postback.conversions AS c
     LEFT JOIN chained AS e ON e.conversion_id = c.conversion_id AND e.bucket = c.bucket AND e.is_last
+    LEFT JOIN postback.conversion_keys AS k ON k.network_id = c.network_id AND k.dedupe_key = c.dedupe_key
     CROSS JOIN LATERAL (VALUES
         (e.seq IS DISTINCT FROM c.ledger_seq OR e.hash IS DISTINCT FROM c.ledger_hash, 'the ledger does not end where the conversion says'),
         (e.status IS DISTINCT FROM c.status, 'the ledger does not end in the conversion''s status'),
-        (e.balance IS DISTINCT FROM c.payout, 'the ledger does not sum to the conversion''s payout')) AS p (found, problem)
+        (e.balance IS DISTINCT FROM c.payout, 'the ledger does not sum to the conversion''s payout'),
+        (e.currency IS DISTINCT FROM c.currency, 'the ledger is in another currency than the conversion'),
+        (k.conversion_id IS DISTINCT FROM c.conversion_id, 'its key is gone: the next message would count it again')) AS p (found, problem)
     WHERE p.found;
 END
 $$;
 COMMENT ON FUNCTION postback.verify_ledger() IS
-    'Recomputes every chain, sum and final status; one row per thing that is wrong, no rows when all is well.';
+    'Recomputes every chain, sum and final status, and looks for every key; one row per thing that is wrong, no rows when all is well.';

@@ -62,6 +62,9 @@ BEGIN
                ELSE (n.statuses ->> lower(p.raw_status))::postback.conversion_status END AS status
     INTO kept FROM postback.postbacks AS p JOIN postback.networks AS n ON n.network_id = p.network_id
     WHERE p.postback_id = postback_id AND p.received_at = received_at;
+    IF NOT FOUND THEN
+        RETURN;  -- it is of the batch that is just being recorded, and store_messages() comes back to it once it is kept
+    END IF;
     IF kept.slug = 'default' AND coalesce(kept.path, '/postback') = '/postback' THEN
         -- It named no network. Now that its click is known its offer's network is, with its own map and its own checks.
         m := (SELECT r FROM _postback.read_messages_carefully(ARRAY[NULL], ARRAY[kept.query], ARRAY[kept.source_ip], NULL, ARRAY[kept.method],

@@ -82,6 +82,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known CONSTANT _postback.outcome[] := CASE WHEN replay THEN _postback.kept_outcomes(messages) END;
     outcomes _postback.outcome[];
+    overtaken text[];
 BEGIN
     IF known IS NULL THEN
         outcomes := _postback.begin_conversions(messages[1:first_ones], 0);
@@ -94,6 +95,14 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM _postback.keep_messages(messages, outcomes, known);
+    -- A reversal that names only the transaction, and the sale behind it in the same batch.
+    overtaken := array(
+        SELECT m.postback_id FROM ROWS FROM (unnest(messages), unnest(outcomes)) AS m
+        WHERE m.verdict IN ('unmatched', 'outside_window')
+          AND EXISTS (SELECT FROM postback.conversion_keys AS k WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key));
+    IF overtaken <> '{}' THEN
+        PERFORM _postback.apply_orphans(overtaken);
+    END IF;
     RETURN QUERY SELECT m.ordinal, m.network_id, m.click_id IS NOT NULL OR m.transaction_id IS NOT NULL, m.verdict, m.reason, m.conversion_id
     FROM ROWS FROM (unnest(messages), unnest(outcomes)) AS m;
 END
