@@ -246,19 +246,20 @@ END
 $$;
 COMMENT ON FUNCTION postback.delete_report(bigint) IS 'Forgets an import with its rows and discrepancies, so that the file can be read in another way; returns the number of its rows.';
 
--- The import, locked until the end of the transaction; an error when there is none.
+-- The import, locked until the end of the transaction; an error when there is none. One import at a time is worked on: they share a table.
 CREATE FUNCTION _postback.report_import(import_id bigint)
 RETURNS _postback.report LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     found_import _postback.report;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('postback.reconcile', 0));
     SELECT i.import_id, i.network_id, i.time_zone, i.own_time_zone, i.first_day, i.last_day, i.row_count, i.bad_row_count, i.imported_at, i.matched_by,
            i.clock_offset
     INTO found_import FROM postback.report_imports AS i WHERE i.import_id = import_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'import "%" does not exist', import_id USING ERRCODE = 'no_data_found',
-            HINT = 'SELECT import_id, network, days FROM postback.reconciliations lists them.';
+            HINT = 'SELECT import_id, network, first_day, last_day FROM postback.reconciliations lists them.';
     END IF;
     RETURN found_import;
 END

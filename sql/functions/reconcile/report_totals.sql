@@ -45,6 +45,10 @@ RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     due record;
 BEGIN
+    -- Somebody compares a report just now, which may take long: what else is to be maintained does not wait for that.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.reconcile', 0)) THEN
+        RETURN 0;
+    END IF;
     SELECT i.import_id, i.own_time_zone, i.threshold INTO due
     FROM postback.networks AS n
     CROSS JOIN LATERAL (
