@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support import PROXY, database_url, wait_until
+from support import PROXY, database_url, free_address, wait_until
 
 
 class Hop:
@@ -89,10 +89,10 @@ class Launch:
     def value(self, sql, *parameters):
         return self.connection.execute(sql, parameters).fetchone()[0]
 
-    def follow(self, *options, url=None, allow=True, record=True):
+    def follow(self, *options, url=None, allow=True, record=True, database=None):
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("POSTBACK_", "PG"))}
         if record:
-            environment["POSTBACK_DATABASE_URL"] = database_url(self.connection)
+            environment["POSTBACK_DATABASE_URL"] = database or database_url(self.connection)
         options = [*options, "--allow", "127.0.0.0/8"] if allow else options
         url = url or f"{self.proxy.base_url}/{self.code}"
         return subprocess.run([PROXY, "preflight", url, *options], env=environment, capture_output=True, text=True, timeout=60)
@@ -159,6 +159,22 @@ def test_hop_where_the_click_id_is_lost_is_named(launch, treat, how):
     evidence = launch.value("SELECT evidence FROM postback.preflight(send => %s) WHERE \"check\" = 'redirect_chain'", launch.send)
     assert evidence.startswith("lost between hop 3")
     assert launch.follow().returncode == 0 and launch.failing() == []
+
+
+def test_findings_are_shown_also_when_they_cannot_be_recorded(launch):
+    host, port = free_address().split(":")
+    followed = launch.follow(database=f"postgresql:///postback?host={host}&port={port}&user=postback")
+    assert followed.returncode == 1 and "ok    click id: every hop carried it" in followed.stdout
+    assert followed.stderr.startswith("postback-proxy: the findings cannot be recorded: ")
+
+
+def test_link_of_no_send_is_followed_and_not_recorded(launch):
+    runs = "SELECT count(*) FROM postback.preflight_runs"
+    before = launch.value(runs)
+    followed = launch.follow("--carries=abc", url=f"{launch.chain[0].url}/in?c=abc")
+    assert "ok    click id: every hop carried it" in followed.stdout
+    assert followed.stdout.endswith("not recorded: no send in this database has such a link\n") and followed.stderr == ""
+    assert launch.value(runs) == before
 
 
 def test_id_need_not_go_beyond_the_host_it_is_for(launch):

@@ -118,8 +118,8 @@ BEGIN
         format('weekly: %s; last report imported: %s', CASE WHEN net.reconcile_weekly THEN 'on' ELSE 'off' END, coalesce(imported::text, 'never')),
         format('UPDATE postback.networks SET reconcile_weekly = true WHERE slug = %L, and import its report each week.', net.slug)),
     (14, 'click_window', o.click_window >= needed,
-        format('the window is %s, needed are %s (sends up to %s apart, 95 of 100 conversions within %s)', o.click_window, needed, coalesce(apart::text, 'nothing'),
-            coalesce(latest::text, 'a time not known yet')),
+        format('the window is %s, needed are %s%s', o.click_window, needed, ' (' || nullif(concat_ws(', ', 'sends up to ' || apart || ' apart',
+            '95 of 100 conversions within ' || latest), '') || ')'),
         'UPDATE postback.offers SET click_window: a conversion before the next send belongs to this one.');
 END
 $$;
