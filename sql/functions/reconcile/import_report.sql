@@ -34,6 +34,7 @@ DECLARE
     delimiter text;
     place jsonb;
     places integer[];
+    width integer;
     seen record;
     earlier record;
 BEGIN
@@ -58,6 +59,7 @@ BEGIN
     SELECT jsonb_object_agg(c.field, c.place) INTO place
     FROM postback.report_columns(network, coalesce(first.fields, _postback.csv_fields(first.line, delimiter)), format, columns) AS c;
 
+    width := cardinality(coalesce(first.fields, _postback.csv_fields(first.line, delimiter)));
     places := array(SELECT (place ->> n.name)::integer FROM unnest(ARRAY['click_id', 'transaction_id', 'conversion_id', 'event', 'status', 'payout',
         'currency', 'offer_id', 'time']) WITH ORDINALITY AS n (name, nth) ORDER BY n.nth);
     INSERT INTO postback.report_imports (network_id, format, file_name, columns, time_zone, first_day, last_day, row_count, bad_row_count,
@@ -74,12 +76,15 @@ BEGIN
            CASE WHEN a.problem IS NULL THEN r.amount::numeric END, r.currency, r.offer_id, t.happened_at,
            nullif(concat_ws('; ',
                CASE WHEN r.broken THEN 'its quotes do not match' END,
+               -- An amount with a comma and no quotes, say: what stands behind it is in the wrong columns, and may look right.
+               CASE WHEN r.is_too_long THEN 'it has more fields than the header' END,
+               CASE WHEN strpos(concat(r.click_id, r.transaction_id, r.conversion_id), chr(65533)) > 0 THEN 'its id is not text in UTF-8' END,
                CASE WHEN r.click_id IS NULL AND r.transaction_id IS NULL AND r.conversion_id IS NULL THEN 'neither a click id nor a transaction id' END,
                CASE WHEN s.status IS NULL THEN pg_catalog.format('the status "%s" is not known', left(r.raw_status, 64)) END,
                CASE WHEN s.status IN ('pending', 'approved') AND places[6] IS NOT NULL THEN a.problem END,
                CASE WHEN t.happened_at IS NULL THEN pg_catalog.format('the time "%s" was not understood', left(r.time, 64)) END), '')
     FROM (
-        SELECT p.line, p.f IS NULL AS broken,
+        SELECT p.line, p.f IS NULL AS broken, cardinality(p.f) > width AND btrim(array_to_string(p.f[width + 1:], '')) <> '' AS is_too_long,
                left(nullif(btrim(p.f[places[1]]), ''), 200) AS click_id,
                left(nullif(btrim(p.f[places[2]]), ''), 200) AS transaction_id,
                left(nullif(btrim(p.f[places[3]]), ''), 200) AS conversion_id,
