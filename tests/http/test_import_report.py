@@ -123,18 +123,18 @@ def test_everflow_export_is_imported_and_compared_at_once(reports):
 
 
 def test_any_other_export_is_read_by_a_mapping(reports):
-    content = "Datum|Kennung|Verguetung|Zustand|Notiz\n31.03.2026 23:30|m1|1.250,00 EUR|bezahlt|x\n"
+    content = "Datum|Kennung|Verguetung|Zustand|Notiz\n31.03.2026 23:30|m1|1.250 EUR|bezahlt|x\n"
     done = reports.import_text(
         content,
         *("--columns", json.dumps({"time": "datum", "click_id": ["Sub", "kennung"], "payout": "Verguetung", "status": "Zustand"})),
         *("--statuses", json.dumps({"Bezahlt": "approved"})),
-        *("--time-zone", "Europe/Berlin", "--dates", "dmy", "--currency", "EUR", "--ignore", ",.EUR "),
+        *("--time-zone", "Europe/Berlin", "--dates", "dmy", "--currency", "EUR", "--ignore", ".EUR "),
         *("--first-day=2026-03-01", "--last-day=2026-03-31", "--format=generic"),
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert ": 1 rows, 2026-03-01 to 2026-03-31, 0 could not" in done.stdout
     assert reports.newest("click_id, payout::text, currency, status::text, (happened_at AT TIME ZONE 'UTC')::text") == [
-        ("m1", "125000", "EUR", "approved", "2026-03-31 21:30:00")
+        ("m1", "1250", "EUR", "approved", "2026-03-31 21:30:00")
     ]
 
 
@@ -171,6 +171,16 @@ def test_row_with_more_fields_than_the_header_is_not_taken_for_right(reports):
     content = "click_id,time,payout\ns1,2026-04-02 10:00:00,1.00\ns2,2026-04-02 10:00:00,1,250.00\ns3,2026-04-02 10:00:00,1.00,,\n"
     assert reports.import_text(content).returncode == 2
     assert reports.newest("click_id, problem") == [("s1", None), ("s2", "it has more fields than the header"), ("s3", None)]
+
+
+def test_decimal_comma_is_not_taken_for_one_of_thousands(reports):
+    amounts = ["12,50", "1,250.00", "1,234,567", "1,2500", "12,5 ", "7.25"]
+    content = "click_id;payout;time\n" + "".join(f"dc;{amount};2026-04-13 10:00:00\n" for amount in amounts)
+    done = reports.import_text(content, "--ignore", "$, ")
+    assert done.returncode == 2
+    odd = "a comma or point in the amount does not part thousands"
+    assert [row[0] for row in reports.newest("problem")] == [odd, None, None, odd, odd, None]
+    assert [row[0] for row in reports.newest("payout::text")][1::4] == ["1250.00", "7.25"]
 
 
 def test_no_more_than_twenty_bad_rows_are_printed(reports):

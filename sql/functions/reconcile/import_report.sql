@@ -30,6 +30,10 @@ DECLARE
         SELECT f FROM postback.report_formats AS f WHERE f.format = _postback.report_format(net.network_id, format));
     zone CONSTANT text := coalesce(time_zone, net.time_zone);
     words CONSTANT jsonb := net.statuses || known.statuses || coalesce(lower(statuses::text)::jsonb, '{}');
+    ignored CONSTANT text := coalesce(ignored_in_amounts, known.ignored_in_amounts);
+    -- Of comma and point, one that is ignored and not followed by three digits parts no thousands: 12,50 is not 1250.
+    marks CONSTANT text := translate(',.', translate(',.', ignored, ''), '');
+    odd_mark CONSTANT text := CASE WHEN marks <> '' THEN '[' || marks || '](?!\d{3}(?!\d))' END;
     first record;
     delimiter text;
     place jsonb;
@@ -82,6 +86,7 @@ BEGIN
                CASE WHEN r.click_id IS NULL AND r.transaction_id IS NULL AND r.conversion_id IS NULL THEN 'neither a click id nor a transaction id' END,
                CASE WHEN s.status IS NULL THEN pg_catalog.format('the status "%s" is not known', left(r.raw_status, 64)) END,
                CASE WHEN s.status IN ('pending', 'approved') AND places[6] IS NOT NULL THEN a.problem END,
+               CASE WHEN s.status IN ('pending', 'approved') AND r.has_odd_mark THEN 'a comma or point in the amount does not part thousands' END,
                CASE WHEN t.happened_at IS NULL THEN pg_catalog.format('the time "%s" was not understood', left(r.time, 64)) END), '')
     FROM (
         SELECT p.line, p.f IS NULL AS broken, cardinality(p.f) > width AND btrim(array_to_string(p.f[width + 1:], '')) <> '' AS is_too_long,
@@ -90,7 +95,7 @@ BEGIN
                left(nullif(btrim(p.f[places[3]]), ''), 200) AS conversion_id,
                left(nullif(btrim(p.f[places[4]]), ''), 200) AS event,
                left(nullif(btrim(p.f[places[5]]), ''), 200) AS raw_status,
-               btrim(translate(p.f[places[6]], coalesce(ignored_in_amounts, known.ignored_in_amounts), '')) AS amount,
+               btrim(translate(p.f[places[6]], ignored, '')) AS amount, p.f[places[6]] ~ odd_mark AS has_odd_mark,
                coalesce(upper(left(nullif(btrim(p.f[places[7]]), ''), 64)), currency, net.currency) AS currency,
                left(nullif(btrim(p.f[places[8]]), ''), 200) AS offer_id,
                btrim(p.f[places[9]]) AS time
