@@ -183,6 +183,11 @@ DELETE FROM postback.discrepancies WHERE line > 3;
 UPDATE postback.discrepancies SET cause = 'click_id_truncated';
 SELECT is(pg_temp.found('reported', '2026-03-11 01:00+00'), '{conversions_partly_missing}', 'or of which some are');
 SELECT matches(next_step, 'another slot', 'with what to do about the cause') FROM postback.diagnose('reported', now => '2026-03-11 01:00+00');
+UPDATE postback.discrepancies SET cause = CASE line WHEN 2 THEN 'time_zone_edge' ELSE 'dedupe_rule' END;
+SELECT is(pg_temp.found('reported', '2026-03-11 01:00+00'), '{}', 'what is here on another day, or in another conversion, is not missing');
+UPDATE postback.discrepancies SET cause = 'postback_refused' WHERE line = 2;
+SELECT matches(next_step, 'discrepancy_log WHERE import_id = \d+ .*The named postbacks came and had no effect', 'one that was refused is, and analysts may look')
+FROM postback.diagnose('reported', now => '2026-03-11 01:00+00');
 DELETE FROM postback.discrepancies;
 SELECT is(pg_temp.found('reported', '2026-03-11 01:00+00'), '{}', 'gone when the next comparison finds nothing');
 
