@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::PathBuf;
 use std::pin::pin;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -52,6 +52,9 @@ const IMPORT: &str = "\
         dates => $6::text, statuses => $7::text::jsonb, ignored_in_amounts => $8::text, first_day => $9::text::date,
         last_day => $10::text::date, file_name => $11::text)";
 
+/// More than this is no header, and its first part is enough to see what parts the fields.
+const LONGEST_HEADER: u64 = 1 << 20;
+
 const PROBLEMS: &str = "SELECT line, problem FROM postback.report_problems WHERE import_id = $1 ORDER BY line LIMIT 20";
 
 const RECONCILE: &str = "\
@@ -87,7 +90,10 @@ pub fn read_arguments(arguments: &[OsString]) -> Result<Order, String> {
             order.file = PathBuf::from(argument);
             continue;
         }
-        let value = arguments.next().and_then(|value| value.to_str());
+        let (name, value) = match name.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (name, arguments.next().and_then(|value| value.to_str())),
+        };
         let value = value.ok_or_else(|| format!("{name} has no value"))?.to_owned();
         match name {
             "--network" => order.network = value,
@@ -134,15 +140,22 @@ pub struct Done {
 pub async fn run(order: &Order, database: tokio_postgres::Config) -> Result<Done, String> {
     let bar = ProgressBar::no_length();
     let mut file = open(order, &bar)?;
-    let header = file.fill_buf().map_err(|error| unreadable(order, error))?.split(|byte| *byte == b'\n').next();
-    let header = header.unwrap_or_default();
-    let (delimiter, after_crlf) = (delimiter(header), i64::from(header.ends_with(b"\r")));
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(file);
+    // A pipe may give it in pieces.
+    let mut header = Vec::new();
+    file.by_ref().take(LONGEST_HEADER).read_until(b'\n', &mut header).map_err(|error| unreadable(order, error))?;
+    if header.starts_with(b"\xff\xfe") || header.starts_with(b"\xfe\xff") {
+        return Err(unreadable(order, "it is in UTF-16; save it as UTF-8"));
+    }
+    let (delimiter, has_crlf) = (delimiter(&header), header.ends_with(b"\r\n"));
+    // So that each line has an end: where the reader stands is then behind it.
+    let end: &[u8] = if has_crlf { b"\r\n" } else { b"\n" };
+    let whole = Cursor::new(header).chain(file).chain(end);
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(whole);
 
     let (mut client, connection) = database.connect(NoTls).await.map_err(described)?;
     let connection = tokio::spawn(connection);
     let transaction = client.transaction().await.map_err(described)?;
-    copy(order, &mut reader, after_crlf, &transaction).await?;
+    copy(order, &mut reader, has_crlf, &transaction).await?;
     bar.finish_and_clear();
     let done = import(order, &transaction).await?;
     transaction.commit().await.map_err(described)?;
@@ -174,7 +187,7 @@ fn delimiter(header: &[u8]) -> u8 {
 async fn copy<R: Read>(
     order: &Order,
     reader: &mut csv::Reader<R>,
-    after_crlf: i64,
+    has_crlf: bool,
     transaction: &Transaction<'_>,
 ) -> Result<(), String> {
     let mut record = ByteRecord::new();
@@ -182,6 +195,7 @@ async fn copy<R: Read>(
         return Err(unreadable(order, "it is empty"));
     }
     let header = fields(&record, 0..record.len());
+    let width = record.len();
     let places: Option<Vec<i32>> = transaction
         .query_one(COLUMNS, &[&order.network, &header, &order.format, &order.columns])
         .await
@@ -193,16 +207,25 @@ async fn copy<R: Read>(
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &[Type::INT8, Type::TEXT_ARRAY]));
     let mut line = 1;
     loop {
-        let row: [&(dyn ToSql + Sync); 2] = [&line, &fields(&record, places.iter().copied())];
+        // What goes beyond the header tells the database that this row is not what it seems.
+        let surplus =
+            (width..record.len()).find(|place| record.get(*place).is_some_and(|field| !field.trim_ascii().is_empty()));
+        let row: [&(dyn ToSql + Sync); 2] = [&line, &fields(&record, places.iter().copied().chain(surplus))];
         writer.as_mut().write(&row).await.map_err(described)?;
         if !reader.read_byte_record(&mut record).map_err(|error| unreadable(order, error))? {
             break;
         }
-        // After a CRLF the reader stands before the line feed, on the line of the record before.
-        line = (record.position().map_or(0, csv::Position::line) as i64 + after_crlf).max(line + 1);
+        line = first_line(&record, reader, has_crlf).max(line + 1);
     }
     writer.finish().await.map_err(described)?;
     Ok(())
+}
+
+/// The line that a record which was just read begins on. Its own position is before the empty lines that were skipped. The reader
+/// stands behind its line feed, but for a CRLF, of which it leaves the line feed to the next record.
+fn first_line<R: Read>(record: &ByteRecord, reader: &csv::Reader<R>, has_crlf: bool) -> i64 {
+    let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as i64;
+    reader.position().line() as i64 - inside - i64::from(!has_crlf)
 }
 
 /// These fields of a record. What is no text of UTF-8 keeps its place, and the row says so when it matters.
@@ -282,16 +305,18 @@ mod tests {
         let order = read(&["march.csv", "--network", "tune"]).unwrap();
         let expected = Order { file: "march.csv".into(), network: "tune".to_owned(), ..Order::default() };
         assert_eq!(order, expected);
+        assert_eq!(read(&["--network=tune", "march.csv"]).unwrap(), expected);
     }
 
     #[test]
     fn what_is_missing_or_unknown_is_named() {
-        let cases: [(&[&str], &str); 6] = [
+        let cases: [(&[&str], &str); 7] = [
             (&[], "needs a file"),
             (&["a.csv"], "needs --network"),
             (&["a.csv", "b.csv", "--network", "n"], "one file"),
             (&["a.csv", "--network"], "--network has no value"),
             (&["a.csv", "--network", "n", "--colour", "red"], "\"--colour\""),
+            (&["a.csv", "--network="], "needs --network"),
             (&["a.csv", "--network", "n", "--columns", "Sub ID"], "not a JSON object"),
         ];
         for (arguments, expected) in cases {

@@ -106,10 +106,13 @@ fn preflight(arguments: &[OsString]) -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(|error| error.to_string()).and_then(|on| on.block_on(preflight::run(&order, database))) {
-        Ok(findings) if findings.is_ok() => say(&findings.to_string()),
         Ok(findings) => {
-            let _ = say(&findings.to_string());
-            ExitCode::FAILURE
+            let said = say(&findings.to_string());
+            match findings.record_problem() {
+                Some(problem) => fail(1, problem),
+                None if findings.is_ok() => said,
+                None => ExitCode::FAILURE,
+            }
         }
         Err(problem) => fail(1, problem),
     }

@@ -28,7 +28,7 @@ Usage: postback-proxy preflight URL [OPTION VALUE]...
   --redirects N     how many redirects there may be [5]
   --allow CIDR      addresses that may be reached though they are not public; several times if need be [none]
 
-With POSTBACK_DATABASE_URL set, what was found is recorded, and SELECT * FROM postback.preflight(…) shows it. The
+With POSTBACK_DATABASE_URL set, what was found of a send's link is recorded, and SELECT * FROM postback.preflight(…) shows it. The
 requests are marked as a prefetch, so that they count as nobody's click. Exits with 1 when something is wrong.
 ";
 
@@ -73,7 +73,11 @@ pub fn read_arguments(arguments: &[OsString]) -> Result<Order, String> {
             }
             continue;
         }
-        let value = arguments.next().ok_or_else(|| format!("{argument} has no value"))?;
+        let (argument, value) = match argument.split_once('=') {
+            Some((argument, value)) => (argument, Some(value)),
+            None => (argument, arguments.next()),
+        };
+        let value = value.ok_or_else(|| format!("{argument} has no value"))?;
         match argument {
             "--carries" if !value.is_empty() => carries = Some(value.to_owned()),
             "--until" if !value.is_empty() => until = Some(value.to_ascii_lowercase()),
@@ -124,7 +128,15 @@ pub struct Findings {
     redirects_limit: usize,
     /// Why `/` is no page.
     page_problem: Option<String>,
-    recorded: bool,
+    recorded: Recorded,
+}
+
+/// What became of the findings in the database.
+enum Recorded {
+    NotAsked,
+    Yes,
+    NoLinkOfASend,
+    Failed(String),
 }
 
 /// Follows the link, looks at the page, records both.
@@ -133,8 +145,12 @@ pub async fn run(order: &Order, database: Option<tokio_postgres::Config>) -> Res
     let mut findings = follow(&client, order).await;
     findings.page_problem = page_problem(&client, order).await;
     if let Some(database) = database {
-        record(order, &findings, database).await?;
-        findings.recorded = true;
+        // Whatever the database says, what was found is worth to be read.
+        findings.recorded = match record(order, &findings, database).await {
+            Ok(true) => Recorded::Yes,
+            Ok(false) => Recorded::NoLinkOfASend,
+            Err(problem) => Recorded::Failed(problem),
+        };
     }
     Ok(findings)
 }
@@ -147,7 +163,7 @@ async fn follow(client: &Client, order: &Order) -> Findings {
         lost: None,
         redirects_limit: order.redirects,
         page_problem: None,
-        recorded: false,
+        recorded: Recorded::NotAsked,
     };
     let mut next = order.url.clone();
     // The link itself is not asked to carry what it makes; an id that the URL brings along has to stay.
@@ -296,6 +312,14 @@ impl Findings {
         self.carries() && self.redirects() <= self.redirects_limit && self.page_problem.is_none()
     }
 
+    /// Why they are not in the database though they should be.
+    pub fn record_problem(&self) -> Option<&str> {
+        match &self.recorded {
+            Recorded::Failed(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
     fn hops_json(&self) -> Value {
         let hop = |hop: &Hop| match &hop.outcome {
             Ok(status) => json!({"host": host_of(&hop.url), "status": status, "carried_by": hop.carried_by}),
@@ -323,14 +347,16 @@ impl fmt::Display for Findings {
         line(self.redirects() <= self.redirects_limit, "redirects", &redirects)?;
         let page = self.page_problem.as_deref();
         line(page.is_none(), "page at /", page.unwrap_or("there is one"))?;
-        if self.recorded {
-            writeln!(formatter, "recorded: SELECT * FROM postback.preflight(…) shows it")?;
+        match self.recorded {
+            Recorded::Yes => writeln!(formatter, "recorded: SELECT * FROM postback.preflight(…) shows it"),
+            Recorded::NoLinkOfASend => writeln!(formatter, "not recorded: no send in this database has such a link"),
+            Recorded::NotAsked | Recorded::Failed(_) => Ok(()),
         }
-        Ok(())
     }
 }
 
-async fn record(order: &Order, findings: &Findings, database: tokio_postgres::Config) -> Result<(), String> {
+/// Whether there was anything to record: links of sends are.
+async fn record(order: &Order, findings: &Findings, database: tokio_postgres::Config) -> Result<bool, String> {
     let failed = |error: tokio_postgres::Error| match error.as_db_error() {
         Some(error) => format!("the findings cannot be recorded: {}", error.message()),
         None => format!("the findings cannot be recorded: {error}"),
@@ -342,12 +368,13 @@ async fn record(order: &Order, findings: &Findings, database: tokio_postgres::Co
     let (client, connection) = database.connect(NoTls).await.map_err(failed)?;
     let connection = tokio::spawn(connection);
     let is_page = findings.page_problem.is_none();
-    client
+    let row = client
         .query_one(RECORD, &[&code, &findings.is_ok(), &findings.carries(), &lost, &redirects, &limit, &is_page, &hops])
         .await
         .map_err(failed)?;
     drop(client);
-    connection.await.map_err(|error| error.to_string())?.map_err(failed)
+    connection.await.map_err(|error| error.to_string())?.map_err(failed)?;
+    Ok(row.get::<_, Option<i64>>(0).is_some())
 }
 
 fn count(number: usize) -> i32 {
@@ -391,7 +418,7 @@ mod tests {
     fn arguments_are_checked() {
         let read = |text: &str| read_arguments(&text.split(' ').map(OsString::from).collect::<Vec<_>>());
         let order =
-            read("https://s.example/a --allow 127.0.0.0/8 --redirects 3 --until N.example --carries x").unwrap();
+            read("https://s.example/a --allow=127.0.0.0/8 --redirects 3 --until N.example --carries x").unwrap();
         assert_eq!((order.redirects, order.until.as_deref(), order.allowed.len()), (3, Some("n.example"), 1));
         for wrong in [
             "",

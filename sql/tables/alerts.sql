@@ -101,7 +101,7 @@ CREATE TABLE postback.preflight_runs (
 );
 CREATE INDEX preflight_runs_offer_idx ON postback.preflight_runs (offer_id, ran_at);
 COMMENT ON TABLE postback.preflight_runs IS 'What postback-proxy preflight found when it followed a live link; preflight() shows the newest one.';
-COMMENT ON COLUMN postback.preflight_runs.send_id IS 'Whose link was followed; NULL when it is no link of a send.';
+COMMENT ON COLUMN postback.preflight_runs.send_id IS 'Whose link was followed.';
 COMMENT ON COLUMN postback.preflight_runs.url_template IS 'The offer''s template at that time: once it has changed, the run says nothing.';
 COMMENT ON COLUMN postback.preflight_runs.lost_at IS 'Between which hops the click id was lost, and how.';
 COMMENT ON COLUMN postback.preflight_runs.redirects IS 'How many redirects there were; redirects_limit is how many there may be.';

@@ -88,6 +88,9 @@ SELECT results_eq($$ SELECT * FROM postback.check_alerts('2026-03-10 14:30+00') 
 SELECT pg_temp.messages('2026-03-10 14:00+00', 'unmatched', 20) \g /dev/null
 SELECT results_eq($$ SELECT alert, status FROM postback.check_alerts('2026-03-10 14:30+00') WHERE alert = 'unmatched_postbacks' $$,
     $$ SELECT NULL::text, NULL::text WHERE false $$, 'what is against no usual hours is not known to be unusual');
+SELECT pg_temp.messages('2026-03-11 11:30+00', 'accepted', 30), pg_temp.messages('2026-03-11 11:40+00', 'unmatched', 20), pg_temp.hour('2026-03-11 10:00+00', 'rise-', 4) \g /dev/null
+SELECT results_eq($$ SELECT * FROM postback.check_alerts('2026-03-11 12:00+00') WHERE alert IN ('unmatched_postbacks', 'conversion_rate_rise') $$, $$ VALUES
+    ('conversion_rate_rise', 'offer 1', 'raised'), ('unmatched_postbacks', 'network net', 'raised') $$, 'four times as many convert, and two in five messages know no click');
 SELECT throws_ok($$ UPDATE postback.alert_rules SET metric = 'moods' $$, '23514', NULL, 'a metric that is none');
 SELECT throws_ok($$ UPDATE postback.alert_rules SET relative = true, baseline_days = 0 $$, '23514', NULL, 'a share of nothing');
 SELECT is((SELECT done FROM postback.maintain() WHERE task = 'alerts_changed') IS NOT NULL, true, 'maintain() checks the rules');

@@ -25,10 +25,11 @@ SELECT pg_temp.network('clean', 1), pg_temp.network('silent', 2), pg_temp.networ
     pg_temp.network('free', 6), pg_temp.network('late', 7), pg_temp.network('stops', 8), pg_temp.network('macro', 9), pg_temp.network('clock', 10),
     pg_temp.network('slow', 11), pg_temp.network('words', 12), pg_temp.network('guarded', 13), pg_temp.network('slot', 14), pg_temp.network('case', 15),
     pg_temp.network('twice', 16), pg_temp.network('tune-slot', 17, 'tune', 'https://n.example.com/?subid={click_id}'),
-    pg_temp.network('reported', 18), pg_temp.network('literal', 19), pg_temp.network('strangers', 20), pg_temp.network('zone', 21) \g /dev/null
+    pg_temp.network('reported', 18), pg_temp.network('literal', 19), pg_temp.network('strangers', 20), pg_temp.network('zone', 21),
+    pg_temp.network('clash', 22) \g /dev/null
 SELECT pg_temp.tap('clean', 1, :day, 300), pg_temp.tap('silent', 2, :day, 300), pg_temp.tap('nameless', 3, :day, 300) \g /dev/null
 SELECT pg_temp.tap(slug, offer, :day, 40) FROM (VALUES ('cut', 4), ('repeats', 5), ('free', 6), ('late', 7), ('macro', 9), ('clock', 10), ('slow', 11), ('words', 12),
-    ('guarded', 13), ('slot', 14), ('case', 15), ('twice', 16), ('reported', 18), ('literal', 19), ('strangers', 20), ('zone', 21)) AS s (slug, offer) \g /dev/null
+    ('guarded', 13), ('slot', 14), ('case', 15), ('twice', 16), ('reported', 18), ('literal', 19), ('strangers', 20), ('zone', 21), ('clash', 22)) AS s (slug, offer) \g /dev/null
 
 -- All is well.
 SELECT pg_temp.post('clean', 'click_id=clean-click-000000{n}&payout=5&status=approved&transaction_id=t{n}', :day, 9) \g /dev/null
@@ -99,6 +100,14 @@ SELECT pg_temp.post('repeats', 'click_id=repeats-click-0000001&payout=5&status=a
 SELECT is(pg_temp.found('repeats', '2026-03-10 18:00+00'), '{duplicates,transaction_id_absent}', 'one click sells again and again under no transaction id');
 SELECT pg_temp.post('repeats', 'click_id=repeats-click-0000001&payout=5&status=approved&transaction_id=t{n}', '2026-03-10 14:00+00', 9) \g /dev/null
 SELECT is(pg_temp.found('repeats', '2026-03-10 18:00+00'), '{}', 'gone with it');
+
+-- Conflicts: what the network calls a transaction is no id of one sale.
+SELECT pg_temp.post('clash', 'click_id=clash-click-000000{n}&payout=5&status=approved&transaction_id=campaign-7', :day, 5) \g /dev/null
+SELECT is(pg_temp.found('clash', '2026-03-10 18:00+00'), '{transactions_conflict}', 'one transaction for several clicks');
+SELECT is(evidence ->> 'of_them', '4', 'all but the first') FROM postback.diagnose('clash', now => '2026-03-10 18:00+00');
+UPDATE postback.networks SET dedupe = '{"click_id,event"}' WHERE slug = 'clash';
+SELECT pg_temp.post('clash', 'click_id=clash-click-00000{n}&payout=5&status=approved&transaction_id=campaign-7', '2026-03-10 14:00+00', 9, 10) \g /dev/null
+SELECT is(pg_temp.found('clash', '2026-03-10 18:00+00'), '{}', 'gone when the click tells sales apart');
 
 -- Payout 0.
 SELECT pg_temp.post('free', 'click_id=free-click-000000{n}&status=approved&transaction_id=t{n}', :day, 4) \g /dev/null
@@ -174,6 +183,11 @@ DELETE FROM postback.discrepancies WHERE line > 3;
 UPDATE postback.discrepancies SET cause = 'click_id_truncated';
 SELECT is(pg_temp.found('reported', '2026-03-11 01:00+00'), '{conversions_partly_missing}', 'or of which some are');
 SELECT matches(next_step, 'another slot', 'with what to do about the cause') FROM postback.diagnose('reported', now => '2026-03-11 01:00+00');
+UPDATE postback.discrepancies SET cause = CASE line WHEN 2 THEN 'time_zone_edge' ELSE 'dedupe_rule' END;
+SELECT is(pg_temp.found('reported', '2026-03-11 01:00+00'), '{}', 'what is here on another day, or in another conversion, is not missing');
+UPDATE postback.discrepancies SET cause = 'postback_refused' WHERE line = 2;
+SELECT matches(next_step, 'discrepancy_log WHERE import_id = \d+ .*The named postbacks came and had no effect', 'one that was refused is, and analysts may look')
+FROM postback.diagnose('reported', now => '2026-03-11 01:00+00');
 DELETE FROM postback.discrepancies;
 SELECT is(pg_temp.found('reported', '2026-03-11 01:00+00'), '{}', 'gone when the next comparison finds nothing');
 

@@ -73,6 +73,24 @@ INSERT INTO cases (what, extra, left_out, causes, evidence) VALUES
     ('no click', '{",t110,,approved,12.50,USD,2026-03-02 22:00:00"}', '%,t110,%', NULL, NULL),
     ('goal 0 under its name', '{"click-110-0123456789,t110,Default,approved,12.50,USD,2026-03-02 22:00:00"}', '%,t110,%', NULL, NULL),
     ('dated by its approval', '{"click-110-0123456789,t110,,approved,12.50,USD,2026-03-19 22:00:00"}', '%,t110,%', NULL, NULL);
+-- What came and had no effect, of a network that calls its goals by numbers in postbacks and by names in reports.
+SELECT is(pg_temp.told('aff_click_id=click-155-01234567&payout=12.50&transaction_id=t955&goal_id=0', '2026-03-03 10:00+00'), 'unmatched', 'a postback whose click id was cut off');
+SELECT is(pg_temp.told('aff_click_id=click-156-0123456789&payout=12.50&transaction_id=t956&goal_id=7&status=great', '2026-03-03 10:00+00'), 'unmapped_status',
+    'a postback with a word for its status that is not known');
+INSERT INTO cases (what, extra, causes, evidence) VALUES
+    ('its postback was cut off', '{"click-155-0123456789,t955,Default,approved,12.50,USD,2026-03-03 10:00:00"}', 'missing_here click_id_truncated: 1',
+        'the postback had "click-155-01234567"'),
+    ('its postback was refused', '{"click-156-0123456789,t956,Sale,approved,12.50,USD,2026-03-03 10:00:00"}', 'missing_here postback_refused: 1',
+        'the postback was unmapped_status');
 SELECT is(p.causes, c.causes, c.what), CASE WHEN c.evidence IS NULL THEN ok(p.evidence IS NULL, c.what || ': no evidence') ELSE alike(p.evidence, '%' || c.evidence || '%', c.what || ': evidence') END
 FROM cases AS c CROSS JOIN LATERAL pg_temp.planted(c.extra, NULL, c.left_out) AS p ORDER BY c.place;
+
+-- Where both sides use the same words for goals, a postback about another goal explains nothing.
+SELECT is(pg_temp.told('aff_click_id=click-157-0123456789&payout=1.00&transaction_id=t957&goal_id=7', '2026-03-03 10:00+00'), 'accepted', 'a goal that both sides call 7');
+SELECT is(p.causes, c.causes, c.what)
+FROM (VALUES
+    ('the first goal has several names all the same', '{"click-155-0123456789,t955,Default,approved,12.50,USD,2026-03-03 10:00:00"}', 'missing_here click_id_truncated: 1'),
+    ('the refused postback was about this goal', '{"click-156-0123456789,t956,7,approved,12.50,USD,2026-03-03 10:00:00"}', 'missing_here postback_refused: 1'),
+    ('it was about another goal', '{"click-156-0123456789,t956,8,approved,12.50,USD,2026-03-03 10:00:00"}', 'missing_here unexplained: 1')) AS c (what, extra, causes)
+CROSS JOIN LATERAL pg_temp.planted('{"click-157-0123456789,t957,7,approved,1.00,USD,2026-03-03 10:00:00"}' || c.extra::text[]) AS p;
 SELECT * FROM finish();

@@ -11,6 +11,9 @@ DECLARE
     id CONSTANT text := postback.mint_click_id(NULL, now);
     slot CONSTANT text := (SELECT p.click_slot FROM postback.network_presets AS p WHERE p.preset = net.preset);
     names CONSTANT text[] := _postback.click_parameters(o.url_template);
+    -- What is behind the # stays in the phone.
+    is_sent CONSTANT boolean := strpos(split_part(_postback.render_url(o.url_template, id, s.campaign_id, s.segment_id, s.variant_id, o.offer_id,
+        s.send_id, NULL), '#', 1), id) > 0;
     run CONSTANT postback.preflight_runs := (
         SELECT r FROM postback.preflight_runs AS r
         WHERE r.offer_id = o.offer_id AND (s.send_id IS NULL OR r.send_id = s.send_id) AND r.ran_at <= now ORDER BY r.ran_at DESC, r.run_id DESC LIMIT 1);
@@ -21,9 +24,10 @@ DECLARE
 BEGIN
     RETURN QUERY VALUES
     (1, 'click_id_generation',
-        postback.click_id_time(id) = date_trunc('milliseconds', now) AND strpos(_postback.render_url(o.url_template, id, s.campaign_id, s.segment_id,
-            s.variant_id, o.offer_id, s.send_id, NULL), id) > 0,
-        'an id minted now carries its time, and the offer''s URL carries the id', 'Look at postback.offers.url_template: it must hold {click_id}.'),
+        postback.click_id_time(id) = date_trunc('milliseconds', now) AND is_sent,
+        CASE WHEN is_sent THEN 'an id minted now carries its time, and the offer''s URL carries the id'
+             ELSE 'the offer''s URL has the id behind its #, which no server is sent' END,
+        'Look at postback.offers.url_template: it must hold {click_id} in its path or in a parameter.'),
     (2, 'links_minted', coalesce(s.messages > 0, false),
         CASE WHEN s.send_id IS NULL THEN 'the offer has no send yet' ELSE format('send %s has %s links', s.send_id, s.messages) END,
         'create_send() and mint_links() first.'),
@@ -114,8 +118,8 @@ BEGIN
         format('weekly: %s; last report imported: %s', CASE WHEN net.reconcile_weekly THEN 'on' ELSE 'off' END, coalesce(imported::text, 'never')),
         format('UPDATE postback.networks SET reconcile_weekly = true WHERE slug = %L, and import its report each week.', net.slug)),
     (14, 'click_window', o.click_window >= needed,
-        format('the window is %s, needed are %s (sends up to %s apart, 95 of 100 conversions within %s)', o.click_window, needed, coalesce(apart::text, 'nothing'),
-            coalesce(latest::text, 'a time not known yet')),
+        format('the window is %s, needed are %s%s', o.click_window, needed, ' (' || nullif(concat_ws(', ', 'sends up to ' || apart || ' apart',
+            '95 of 100 conversions within ' || latest), '') || ')'),
         'UPDATE postback.offers SET click_window: a conversion before the next send belongs to this one.');
 END
 $$;

@@ -13,11 +13,12 @@ BEGIN
     INSERT INTO postback.preflight_runs (ran_at, send_id, offer_id, url_template, ok, carries_click_id, lost_at, redirects, redirects_limit, page_ok, hops)
     SELECT now, s.send_id, s.offer_id, o.url_template, ok, carries_click_id, lost_at, redirects, redirects_limit, page_ok, hops
     FROM (VALUES (link >> 40)) AS l (send_id)
-    LEFT JOIN postback.sends AS s ON s.send_id = l.send_id
+    JOIN postback.sends AS s ON s.send_id = l.send_id
     LEFT JOIN postback.offers AS o ON o.offer_id = s.offer_id
     RETURNING run_id INTO recorded;
     RETURN recorded;
 END
 $$;
 COMMENT ON FUNCTION postback.record_preflight(text, boolean, boolean, text, integer, integer, boolean, jsonb, timestamptz) IS
-    'For postback-proxy preflight: keeps what it found when it followed the link of this code, for preflight() to show; returns its run_id.';
+    'For postback-proxy preflight: keeps what it found when it followed the link of this code, for preflight() to show; returns its run_id. What is '
+    'no link of a send is not kept: NULL.';

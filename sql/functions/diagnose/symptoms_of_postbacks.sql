@@ -75,7 +75,7 @@ BEGIN
     SELECT CASE WHEN m.missing >= 0.9 * i.row_count THEN 'conversions_at_network_not_here' ELSE 'conversions_partly_missing' END,
            CASE WHEN m.missing >= 0.02 * i.row_count THEN 'critical' ELSE 'warning' END, 'network ' || n.slug,
            jsonb_build_object('import_id', i.import_id, 'rows', i.row_count, 'missing_here', m.missing, 'causes', m.causes),
-           format('SELECT * FROM postback.discrepancies WHERE import_id = %s AND kind = ''missing_here''. ', i.import_id)
+           format('SELECT * FROM postback.discrepancy_log WHERE import_id = %s AND kind = ''missing_here''. ', i.import_id)
                || CASE WHEN m.causes ? 'click_id_truncated' THEN 'Click ids are cut off or re-encoded on the way: use another slot.'
                        WHEN m.causes ? 'postback_refused' OR m.causes ? 'postback_unmatched' THEN 'The named postbacks came and had no effect: their reasons say why.'
                        ELSE 'No postback came for them: has the network switched it off, or is it set for some offers or goals only?' END
@@ -85,7 +85,10 @@ BEGIN
         WHERE r.network_id = n.network_id AND r.reconciled_at >= since AND r.reconciled_at <= now ORDER BY r.last_day DESC, r.import_id DESC LIMIT 1) AS i
     CROSS JOIN LATERAL (
         SELECT sum(c.rows) AS missing, jsonb_object_agg(c.cause, c.rows) AS causes
-        FROM (SELECT d.cause, count(*) AS rows FROM postback.discrepancies AS d WHERE d.import_id = i.import_id AND d.kind = 'missing_here' GROUP BY d.cause) AS c) AS m
+        FROM (
+            SELECT d.cause, count(*) AS rows FROM postback.discrepancies AS d
+            -- What is here, on another day or as part of another conversion, is not missing.
+            WHERE d.import_id = i.import_id AND d.kind = 'missing_here' AND d.cause NOT IN ('time_zone_edge', 'dedupe_rule') GROUP BY d.cause) AS c) AS m
     WHERE n.network_id = ANY (networks) AND m.missing > 0;
 END
 $$;

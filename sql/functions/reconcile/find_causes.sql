@@ -30,6 +30,8 @@ SET enable_nestloop = off AS $$
 DECLARE
     around CONSTANT tstzrange := _postback.days_around(imp);
     words CONSTANT jsonb := (SELECT n.statuses FROM postback.networks AS n WHERE n.network_id = imp.network_id);
+    -- A report may call its goals by their names and the postbacks by their numbers.
+    shared_events CONSTANT boolean := 'event' = ANY (imp.matched_by);
 BEGIN
     WITH asked AS MATERIALIZED (
         SELECT a.apart_id, a.kind, a.raw_status, a.their_status, a.their_payout, a.their_event AS event,
@@ -45,7 +47,8 @@ BEGIN
             OR left(p.click_id, 16) IN (SELECT left(q.click_id, 16) FROM asked AS q WHERE q.kind = 'missing_here'))),
     met AS (
         SELECT q.apart_id, 1 AS rank, s.postback_id FROM asked AS q JOIN said AS s ON s.transaction_id = q.transaction_id
-        WHERE q.kind <> 'missing_here' OR s.event = q.event OR s.event IS NULL OR q.event IS NULL
+        WHERE q.kind <> 'missing_here' OR NOT shared_events OR s.event IS NULL OR q.event IS NULL
+           OR _postback.event_key(s.event) IS NOT DISTINCT FROM _postback.event_key(q.event)
         UNION ALL
         SELECT q.apart_id, 2, s.postback_id FROM asked AS q JOIN said AS s ON s.click_id = q.click_id
         WHERE q.transaction_id IS NULL OR s.transaction_id IS NULL

@@ -30,10 +30,15 @@ DECLARE
         SELECT f FROM postback.report_formats AS f WHERE f.format = _postback.report_format(net.network_id, format));
     zone CONSTANT text := coalesce(time_zone, net.time_zone);
     words CONSTANT jsonb := net.statuses || known.statuses || coalesce(lower(statuses::text)::jsonb, '{}');
+    ignored CONSTANT text := coalesce(ignored_in_amounts, known.ignored_in_amounts);
+    -- Of comma and point, one that is ignored and not followed by three digits parts no thousands: 12,50 is not 1250.
+    marks CONSTANT text := translate(',.', translate(',.', ignored, ''), '');
+    odd_mark CONSTANT text := CASE WHEN marks <> '' THEN '[' || marks || '](?!\d{3}(?!\d))' END;
     first record;
     delimiter text;
     place jsonb;
     places integer[];
+    width integer;
     seen record;
     earlier record;
 BEGIN
@@ -58,6 +63,7 @@ BEGIN
     SELECT jsonb_object_agg(c.field, c.place) INTO place
     FROM postback.report_columns(network, coalesce(first.fields, _postback.csv_fields(first.line, delimiter)), format, columns) AS c;
 
+    width := cardinality(coalesce(first.fields, _postback.csv_fields(first.line, delimiter)));
     places := array(SELECT (place ->> n.name)::integer FROM unnest(ARRAY['click_id', 'transaction_id', 'conversion_id', 'event', 'status', 'payout',
         'currency', 'offer_id', 'time']) WITH ORDINALITY AS n (name, nth) ORDER BY n.nth);
     INSERT INTO postback.report_imports (network_id, format, file_name, columns, time_zone, first_day, last_day, row_count, bad_row_count,
@@ -74,18 +80,22 @@ BEGIN
            CASE WHEN a.problem IS NULL THEN r.amount::numeric END, r.currency, r.offer_id, t.happened_at,
            nullif(concat_ws('; ',
                CASE WHEN r.broken THEN 'its quotes do not match' END,
+               -- An amount with a comma and no quotes, say: what stands behind it is in the wrong columns, and may look right.
+               CASE WHEN r.is_too_long THEN 'it has more fields than the header' END,
+               CASE WHEN strpos(concat(r.click_id, r.transaction_id, r.conversion_id), chr(65533)) > 0 THEN 'its id is not text in UTF-8' END,
                CASE WHEN r.click_id IS NULL AND r.transaction_id IS NULL AND r.conversion_id IS NULL THEN 'neither a click id nor a transaction id' END,
                CASE WHEN s.status IS NULL THEN pg_catalog.format('the status "%s" is not known', left(r.raw_status, 64)) END,
                CASE WHEN s.status IN ('pending', 'approved') AND places[6] IS NOT NULL THEN a.problem END,
+               CASE WHEN s.status IN ('pending', 'approved') AND r.has_odd_mark THEN 'a comma or point in the amount does not part thousands' END,
                CASE WHEN t.happened_at IS NULL THEN pg_catalog.format('the time "%s" was not understood', left(r.time, 64)) END), '')
     FROM (
-        SELECT p.line, p.f IS NULL AS broken,
+        SELECT p.line, p.f IS NULL AS broken, cardinality(p.f) > width AND btrim(array_to_string(p.f[width + 1:], '')) <> '' AS is_too_long,
                left(nullif(btrim(p.f[places[1]]), ''), 200) AS click_id,
                left(nullif(btrim(p.f[places[2]]), ''), 200) AS transaction_id,
                left(nullif(btrim(p.f[places[3]]), ''), 200) AS conversion_id,
                left(nullif(btrim(p.f[places[4]]), ''), 200) AS event,
                left(nullif(btrim(p.f[places[5]]), ''), 200) AS raw_status,
-               btrim(translate(p.f[places[6]], coalesce(ignored_in_amounts, known.ignored_in_amounts), '')) AS amount,
+               btrim(translate(p.f[places[6]], ignored, '')) AS amount, p.f[places[6]] ~ odd_mark AS has_odd_mark,
                coalesce(upper(left(nullif(btrim(p.f[places[7]]), ''), 64)), currency, net.currency) AS currency,
                left(nullif(btrim(p.f[places[8]]), ''), 200) AS offer_id,
                btrim(p.f[places[9]]) AS time
@@ -246,19 +256,20 @@ END
 $$;
 COMMENT ON FUNCTION postback.delete_report(bigint) IS 'Forgets an import with its rows and discrepancies, so that the file can be read in another way; returns the number of its rows.';
 
--- The import, locked until the end of the transaction; an error when there is none.
+-- The import, locked until the end of the transaction; an error when there is none. One import at a time is worked on: they share a table.
 CREATE FUNCTION _postback.report_import(import_id bigint)
 RETURNS _postback.report LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     found_import _postback.report;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('postback.reconcile', 0));
     SELECT i.import_id, i.network_id, i.time_zone, i.own_time_zone, i.first_day, i.last_day, i.row_count, i.bad_row_count, i.imported_at, i.matched_by,
            i.clock_offset
     INTO found_import FROM postback.report_imports AS i WHERE i.import_id = import_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'import "%" does not exist', import_id USING ERRCODE = 'no_data_found',
-            HINT = 'SELECT import_id, network, days FROM postback.reconciliations lists them.';
+            HINT = 'SELECT import_id, network, first_day, last_day FROM postback.reconciliations lists them.';
     END IF;
     RETURN found_import;
 END

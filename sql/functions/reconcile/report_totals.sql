@@ -8,7 +8,9 @@ DECLARE
     their_days tstzrange;
     our_days tstzrange;
 BEGIN
-    SELECT i.* INTO imp FROM postback.report_imports AS i WHERE i.import_id = import_id;
+    SELECT i.import_id, i.network_id, i.time_zone, i.own_time_zone, i.first_day, i.last_day, i.row_count, i.bad_row_count, i.imported_at, i.matched_by,
+           i.clock_offset
+    INTO imp FROM postback.report_imports AS i WHERE i.import_id = import_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'import "%" does not exist', import_id USING ERRCODE = 'no_data_found',
             HINT = 'SELECT import_id, network FROM postback.reconciliations lists them.';
@@ -43,6 +45,10 @@ RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     due record;
 BEGIN
+    -- Somebody compares a report just now, which may take long: what else is to be maintained does not wait for that.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.reconcile', 0)) THEN
+        RETURN 0;
+    END IF;
     SELECT i.import_id, i.own_time_zone, i.threshold INTO due
     FROM postback.networks AS n
     CROSS JOIN LATERAL (
