@@ -4,7 +4,7 @@
 CREATE FUNCTION _postback.find_fan_outs(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 -- Planned for its hour; and what is joined has been counted a moment ago: nothing is known of its size.
-SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
     most CONSTANT bigint := (p ->> 'subscribers')::bigint;
@@ -48,7 +48,7 @@ $$;
 CREATE FUNCTION _postback.find_perfect_intervals(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 -- Planned for its hour; and what is joined has been counted a moment ago: nothing is known of its size.
-SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
     least_clicks CONSTANT bigint := greatest((p ->> 'clicks')::bigint, 3);
@@ -65,12 +65,12 @@ BEGIN
         SELECT t.hour, t.device FROM taps AS t GROUP BY t.hour, t.device HAVING count(*) >= least_clicks
     ), even AS MATERIALIZED (
         SELECT g.hour, g.device
-        FROM (SELECT t.hour, t.device, extract(epoch FROM t.clicked_at - lag(t.clicked_at) OVER (PARTITION BY t.hour, t.device ORDER BY t.clicked_at))::double precision AS gap
+        FROM (SELECT t.hour, t.device, date_part('epoch', t.clicked_at - lag(t.clicked_at) OVER (PARTITION BY t.hour, t.device ORDER BY t.clicked_at)) AS gap
               FROM taps AS t JOIN busy AS b ON b.hour = t.hour AND b.device = t.device) AS g
         GROUP BY g.hour, g.device HAVING avg(g.gap) > 0 AND stddev_pop(g.gap) <= largest * avg(g.gap)
     ), gaps AS (
         SELECT c.click_id, c.bucket, c.clicked_at, c.ip_address, c.user_agent, e.hour,
-            extract(epoch FROM c.clicked_at - lag(c.clicked_at) OVER (PARTITION BY e.hour, c.ip_address, c.user_agent ORDER BY c.clicked_at))::double precision AS gap
+            date_part('epoch', c.clicked_at - lag(c.clicked_at) OVER (PARTITION BY e.hour, c.ip_address, c.user_agent ORDER BY c.clicked_at)) AS gap
         FROM postback.clicks AS c
         JOIN even AS e ON e.device = hashtextextended(coalesce(c.user_agent, ''), hashinetextended(c.ip_address, 0)) AND e.hour = date_trunc('hour', c.clicked_at)
         WHERE c.clicked_at >= date_trunc('hour', since) AND c.clicked_at < until AND c.visitor IN ('human', 'suspect', 'datacenter')

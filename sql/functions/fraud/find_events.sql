@@ -61,7 +61,7 @@ $$;
 CREATE FUNCTION _postback.find_click_floods(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 -- Planned for its time; and what is joined has been counted a moment ago: nothing is known of its size.
-SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
     most CONSTANT bigint := (p ->> 'clicks')::bigint;
