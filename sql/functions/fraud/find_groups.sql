@@ -11,35 +11,38 @@ BEGIN
 END
 $$;
 
--- Groups whose human clicks of an hour have far less entropy of user agents or of address blocks (/24 and /48) than a sample of as many
--- clicks of all others. A small sample has less than what it is drawn from, for it misses the rare kinds: where a kind has the share p of all,
--- n clicks have in the mean the entropy sum(p (ln n - E ln(1 + k))), with k of a Poisson distribution around np; E ln(1 + k) is nearly
+-- Groups whose devices of an hour (of human clicks) have far less entropy of user agents or of address blocks (/24 and /48) than a sample of as
+-- many of all others. A small sample has less than what it is drawn from, for it misses the rare kinds: where a kind has the share p of all,
+-- n devices have in the mean the entropy sum(p (ln n - E ln(1 + k))), with k of a Poisson distribution around np; E ln(1 + k) is nearly
 -- ln(1 + np) - np / 2(1 + np)^2. Kinds are told apart by 12 bits of a hash, the others' by the same: so the work has a limit.
 CREATE FUNCTION _postback.find_uniform_groups(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
--- What is joined has been counted a moment ago: nothing is known of its size.
-SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
+-- What is joined has been counted a moment ago: nothing is known of its size. Hashing is right for many narrow rows of few kinds.
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off AS $$
 #variable_conflict use_variable
 DECLARE
-    least_clicks CONSTANT bigint := greatest((p ->> 'clicks')::bigint, 2);
+    least_devices CONSTANT bigint := greatest((p ->> 'devices')::bigint, 2);
     share CONSTANT double precision := (p ->> 'share_of_entropy')::double precision;
     deviations CONSTANT double precision := (p ->> 'deviations')::double precision;
+    kinds CONSTANT text[] := '{send,partner,network}';
     found_on record;
 BEGIN
     FOR found_on IN
         WITH taps AS MATERIALIZED (
             SELECT t.hour, t.send_id, t.campaign_id, t.offer_id, grouping(t.agent) AS what, coalesce(t.agent, t.block) AS value, count(*)::double precision AS n
             FROM (
-                -- Numbers that are not there as 0, so that they can be joined.
-                SELECT date_trunc('hour', c.clicked_at) AS hour, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id,
+                -- One device that taps often is what other rules look for: an address and user agent count once. Numbers that are not there as 0,
+                -- so that they can be joined.
+                SELECT DISTINCT date_trunc('hour', c.clicked_at) AS hour, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id,
                     coalesce(c.offer_id, 0) AS offer_id, hashtext(c.user_agent) & 4095 AS agent,
-                    hashinet(network(set_masklen(c.ip_address, CASE family(c.ip_address) WHEN 4 THEN 24 ELSE 48 END))) & 4095 AS block
+                    hashinet(network(set_masklen(c.ip_address, CASE family(c.ip_address) WHEN 4 THEN 24 ELSE 48 END))) & 4095 AS block,
+                    hashtextextended(c.user_agent, hashinetextended(c.ip_address, 0)) AS device
                 FROM postback.clicks AS c
                 WHERE c.clicked_at >= date_trunc('hour', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST'
                   AND c.ip_address IS NOT NULL AND c.user_agent IS NOT NULL) AS t
             GROUP BY GROUPING SETS ((t.hour, t.send_id, t.campaign_id, t.offer_id, t.agent), (t.hour, t.send_id, t.campaign_id, t.offer_id, t.block))
         ), places AS MATERIALIZED (
-            SELECT t.*, g.kind, g.number FROM (SELECT DISTINCT w.send_id, w.campaign_id, w.offer_id FROM taps AS w) AS t
+            SELECT t.*, array_position(kinds, g.kind) AS kind, g.number FROM (SELECT DISTINCT w.send_id, w.campaign_id, w.offer_id FROM taps AS w) AS t
             LEFT JOIN postback.offers AS o ON o.offer_id = t.offer_id
             CROSS JOIN LATERAL _postback.fraud_groups(nullif(t.send_id, 0), nullif(t.campaign_id, 0), o.network_id) AS g
         ), counts AS MATERIALIZED (
@@ -52,8 +55,8 @@ BEGIN
         ), totals AS MATERIALIZED (
             SELECT DISTINCT e.hour, e.what, e.total FROM everything AS e
         ), groups AS MATERIALIZED (
-            SELECT c.hour, c.kind, c.number, c.what, sum(c.n) AS n, count(*) AS kinds, ln(sum(c.n)) - sum(c.n * ln(c.n)) / sum(c.n) AS entropy
-            FROM counts AS c GROUP BY 1, 2, 3, 4 HAVING sum(c.n) >= least_clicks
+            SELECT c.hour, c.kind, c.number, c.what, sum(c.n) AS n, count(*) AS different, ln(sum(c.n)) - sum(c.n * ln(c.n)) / sum(c.n) AS entropy
+            FROM counts AS c GROUP BY 1, 2, 3, 4 HAVING sum(c.n) >= least_devices
         ), curve AS MATERIALIZED (
             -- What a sample of all has, for sizes in steps of a half.
             SELECT e.hour, e.what, s.step, sum(e.n / e.total * (ln(s.size) - ln(1 + m.mean) + m.mean / (2 * (1 + m.mean) ^ 2))) AS entropy
@@ -66,22 +69,22 @@ BEGIN
             SELECT g.*, t.total FROM groups AS g
             JOIN totals AS t ON t.hour = g.hour AND t.what = g.what
             JOIN curve AS v ON v.hour = g.hour AND v.what = g.what AND v.step = ceil(ln(g.n) / ln(1.5))
-            WHERE t.total - g.n >= least_clicks AND g.entropy * (1 - g.n / t.total) < share * v.entropy
+            WHERE t.total - g.n >= least_devices AND g.entropy * (1 - g.n / t.total) < share * v.entropy
         ), rest AS (
-            SELECT l.hour, l.kind, l.number, l.what, l.n, l.kinds, l.entropy, (e.n - coalesce(c.n, 0)) / (l.total - l.n) AS p
+            SELECT l.hour, l.kind, l.number, l.what, l.n, l.different, l.entropy, (e.n - coalesce(c.n, 0)) / (l.total - l.n) AS p
             FROM likely AS l
             JOIN everything AS e ON e.hour = l.hour AND e.what = l.what
             LEFT JOIN counts AS c ON c.hour = l.hour AND c.kind = l.kind AND c.number = l.number AND c.what = l.what AND c.value = e.value
             WHERE e.n > coalesce(c.n, 0)
         ), entropies AS (
             -- By chance a sample's entropy varies as the mean of n numbers -ln p.
-            SELECT r.hour, r.kind, r.number, r.what, r.n, r.kinds, r.entropy, sum(r.p * (ln(r.n) - ln(1 + r.n * r.p) + r.n * r.p / (2 * (1 + r.n * r.p) ^ 2))) AS expected,
+            SELECT r.hour, r.kind, r.number, r.what, r.n, r.different, r.entropy, sum(r.p * (ln(r.n) - ln(1 + r.n * r.p) + r.n * r.p / (2 * (1 + r.n * r.p) ^ 2))) AS expected,
                 sqrt(greatest(sum(r.p * ln(r.p) ^ 2) - sum(r.p * ln(r.p)) ^ 2, 0) / r.n) AS deviation
-            FROM rest AS r GROUP BY r.hour, r.kind, r.number, r.what, r.n, r.kinds, r.entropy
+            FROM rest AS r GROUP BY r.hour, r.kind, r.number, r.what, r.n, r.different, r.entropy
         ), uniform AS (
-            SELECT e.hour, e.kind, e.number, max(e.n) AS clicks,
+            SELECT e.hour, e.kind, e.number, max(e.n) AS devices,
                 jsonb_object_agg(CASE e.what WHEN 0 THEN 'user_agents' ELSE 'address_blocks' END,
-                    jsonb_build_object('kinds', e.kinds, 'bits', round((e.entropy / ln(2))::numeric, 2), 'bits_expected', round((e.expected / ln(2))::numeric, 2))) AS entropies
+                    jsonb_build_object('kinds', e.different, 'bits', round((e.entropy / ln(2))::numeric, 2), 'bits_expected', round((e.expected / ln(2))::numeric, 2))) AS entropies
             FROM entropies AS e
             WHERE e.entropy < share * e.expected AND e.entropy <= e.expected - deviations * e.deviation
             GROUP BY e.hour, e.kind, e.number
@@ -89,7 +92,7 @@ BEGIN
         -- The last hour that says so. And what was found before: its clicks of the day go on to convert.
         SELECT DISTINCT ON (u.day, u.kind, u.number) u.day, u.kind, u.number, u.evidence
         FROM (
-            SELECT date_trunc('day', u.hour) AS day, u.hour, u.kind, u.number, jsonb_build_object('hour', u.hour, 'clicks', u.clicks) || u.entropies AS evidence
+            SELECT date_trunc('day', u.hour) AS day, u.hour, kinds[u.kind] AS kind, u.number, jsonb_build_object('hour', u.hour, 'devices', u.devices) || u.entropies AS evidence
             FROM uniform AS u
             UNION ALL
             SELECT i.at, NULL, f.subject_kind, f.subject::bigint, f.evidence

@@ -12,7 +12,7 @@ BEGIN
         WHEN 'perfect_interval' THEN '{"clicks": 12, "variation": 0.1}'
         WHEN 'spoofed_postbacks' THEN '{"postbacks": 10, "minutes": 60}'
         WHEN 'transaction_reuse' THEN '{"payout_change": 0.5}'
-        WHEN 'device_diversity' THEN '{"clicks": 50, "share_of_entropy": 0.6, "deviations": 5}'
+        WHEN 'device_diversity' THEN '{"devices": 50, "share_of_entropy": 0.6, "deviations": 5}'
         WHEN 'reversal_rate' THEN '{"conversions": 30, "days": 30, "factor": 2, "deviations": 5}'
         WHEN 'conversion_rate' THEN '{"clicks": 200, "factor": 3, "deviations": 6}'
     END::jsonb;
