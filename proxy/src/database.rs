@@ -5,6 +5,7 @@
 //! after a failure, see `batch.rs` and `deliver.rs`.
 
 pub mod deliveries;
+pub mod maintenance;
 pub mod requests;
 
 use crate::directory::RouteRow;
@@ -39,12 +40,8 @@ const ON_CONNECT: &str = "SET statement_timeout = '5s'; SET jit = off";
 const REPORT_SPOOL: &str = "\
     SELECT postback.report_spool($1, $2, $3, to_timestamp(nullif($4::bigint, 0) / 1000.0))";
 
-const MAINTAIN: &str = "SET statement_timeout = '55s'; SELECT postback.maintain()";
-
 /// Longer than the statement timeout: past it, the network or the server is gone.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(7);
-
-const MAINTENANCE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Connections beside those of the workers: upkeep, maintenance, the readiness probe, the routes, the spool's depth,
 /// three of the drain.
@@ -173,24 +170,6 @@ impl Database {
             Err(_) => {
                 drop(Object::take(connection));
                 Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
-            }
-        }
-    }
-
-    /// Partitions, rollups, late matches: whatever the extension does each minute. Keeps its connection.
-    pub async fn maintain(&self, kept: &mut Option<Object>) -> Result<(), String> {
-        let connection = match kept.take() {
-            Some(connection) if !connection.is_closed() => connection,
-            _ => self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?,
-        };
-        match timeout(MAINTENANCE_DEADLINE, connection.batch_execute(MAINTAIN)).await {
-            Ok(result) => {
-                *kept = Some(connection);
-                result.map_err(|error| described(&error))
-            }
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(format!("no answer within {} s", MAINTENANCE_DEADLINE.as_secs()))
             }
         }
     }

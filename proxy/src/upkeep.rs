@@ -2,12 +2,13 @@
 //! extension's own maintenance.
 
 use crate::database::Database;
+use crate::database::maintenance::Maintenance;
 use crate::directory::Directory;
 use crate::error::RunError;
 use crate::redirect::KnownKey;
 use crate::spool::Totals;
-use deadpool_postgres::Object;
 use postback_core::short_code::CodeKey;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -115,25 +116,53 @@ fn major_and_minor(version: &str) -> Option<(&str, &str)> {
     Some((major, rest.split_once('.').map_or(rest, |(minor, _)| minor)))
 }
 
-/// Calls the extension's maintenance now and each minute, and tells before what is in the spool, if there is one.
+/// Does the extension's maintenance now and each minute, task by task, and tells before what is in the spool, if there is one.
 pub async fn maintain(database: Arc<Database>, listen: String, spool: Option<Arc<Totals>>) {
-    let mut connection: Option<Object> = None;
-    let mut told = String::new();
+    let mut maintenance = Maintenance::new(Arc::clone(&database));
+    let mut told = Told::default();
     let mut ticks = interval(MAINTENANCE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let told_of = match &spool {
-            Some(totals) => database.report_spool(&listen, totals).await,
-            None => Ok(()),
-        };
-        // The one that fails does not keep the other.
-        match database.maintain(&mut connection).await.and(told_of) {
-            Ok(()) => told.clear(),
-            Err(reason) if reason == told => {}
+        if let Some(totals) = &spool {
+            told.log("report_spool", database.report_spool(&listen, totals).await);
+        }
+        let result = run_tasks(&mut maintenance, &mut told).await;
+        told.log("maintenance_tasks", result);
+    }
+}
+
+/// One that fails does not keep the others, but where there is no database none is tried.
+async fn run_tasks(maintenance: &mut Maintenance, told: &mut Told) -> Result<(), String> {
+    for task in maintenance.tasks().await? {
+        maintenance.connect().await?;
+        told.log(&task, maintenance.run(&task).await);
+    }
+    Ok(())
+}
+
+/// Why each task failed the last time.
+#[derive(Default)]
+struct Told(HashMap<String, String>);
+
+impl Told {
+    fn log(&mut self, task: &str, result: Result<(), String>) {
+        if let Some(reason) = self.news(task, result) {
+            tracing::error!(task, reason, "maintenance failed");
+        }
+    }
+
+    /// The reason, unless the task has failed for it the last time already.
+    fn news(&mut self, task: &str, result: Result<(), String>) -> Option<String> {
+        match result {
+            Ok(()) => {
+                self.0.remove(task);
+                None
+            }
+            Err(reason) if self.0.get(task) == Some(&reason) => None,
             Err(reason) => {
-                tracing::error!(reason, "maintenance failed");
-                told = reason;
+                self.0.insert(task.to_owned(), reason.clone());
+                Some(reason)
             }
         }
     }
@@ -150,5 +179,17 @@ mod tests {
         assert!(fits(&format!("{major}.{minor}")));
         assert!(!fits(&format!("{major}.{minor}9.0")));
         assert!(!fits("unknown"));
+    }
+
+    #[test]
+    fn each_tasks_reason_is_told_once_until_it_changes_or_the_task_succeeds() {
+        let mut told = Told::default();
+        let failed = |reason: &str| Err(reason.to_owned());
+        assert_eq!(told.news("one", failed("locked")).as_deref(), Some("locked"));
+        assert_eq!(told.news("two", failed("locked")).as_deref(), Some("locked"));
+        assert_eq!(told.news("two", Ok(())), None);
+        assert_eq!(told.news("one", failed("locked")), None);
+        assert_eq!(told.news("one", failed("slow")).as_deref(), Some("slow"));
+        assert_eq!(told.news("two", failed("locked")).as_deref(), Some("locked"));
     }
 }

@@ -11,7 +11,7 @@ CREATE TABLE postback.alert_rules (
     relative boolean NOT NULL,
     threshold numeric NOT NULL,
     minimum_volume numeric NOT NULL,
-    CONSTRAINT alert_rules_name_is_free CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$' AND name <> 'destination_disabled'),
+    CONSTRAINT alert_rules_name_is_free CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$' AND name NOT IN ('destination_disabled', 'fraud_rule_failed')),
     CONSTRAINT alert_rules_metric_is_known CHECK (metric IN (
         'conversion_rate', 'refused_share', 'unmatched_share', 'payout_per_conversion', 'spool_depth', 'discrepancy_share', 'fraud_flags')),
     CONSTRAINT alert_rules_severity_is_known CHECK (severity IN ('info', 'warning', 'critical')),
@@ -66,7 +66,7 @@ CREATE UNIQUE INDEX alerts_open_key ON postback.alerts (kind, subject) WHERE res
 COMMENT ON TABLE postback.alerts IS
     'What somebody should look at: one row per incident, at most one open per kind and subject. Each is notified on the channel postback_alerts and told '
     'to the destinations with the event alert, when it is raised and when it is resolved.';
-COMMENT ON COLUMN postback.alerts.kind IS 'destination_disabled, or the name of the row of alert_rules.';
+COMMENT ON COLUMN postback.alerts.kind IS 'destination_disabled, fraud_rule_failed, or the name of the row of alert_rules.';
 COMMENT ON COLUMN postback.alerts.subject IS 'What it is about: the name of the destination; offer, network, proxy or fraud rule.';
 COMMENT ON COLUMN postback.alerts.severity IS 'info, warning or critical.';
 COMMENT ON COLUMN postback.alerts.evidence IS 'The numbers behind it, as last seen.';

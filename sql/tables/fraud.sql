@@ -16,9 +16,8 @@ COMMENT ON COLUMN postback.fraud_rules.parameters IS 'Numbers of the rule by nam
 COMMENT ON COLUMN postback.fraud_rules.action IS
     'flag: a row to look at; hold: its conversions stay out of payables() until it is resolved; reject: they are rejected at once, whatever their network says later.';
 
--- One is off until somebody has seen that it is right for his traffic: it takes small sends of ordinary people for one device.
-INSERT INTO postback.fraud_rules (rule, enabled, parameters, severity, description)
-SELECT r.rule, r.rule <> 'device_diversity', _postback.fraud_defaults(r.rule), r.severity, r.description
+INSERT INTO postback.fraud_rules (rule, parameters, severity, description)
+SELECT r.rule, _postback.fraud_defaults(r.rule), r.severity, r.description
 FROM (VALUES
     ('fast_conversion', 'medium', 'A conversion sooner after its click than a person can be.'),
     ('datacenter_click', 'medium', 'Clicks from a range of ip_ranges, and their conversions. Such clicks become datacenter and earn no credit.'),
@@ -27,7 +26,7 @@ FROM (VALUES
     ('perfect_interval', 'medium', 'One device taps at intervals more even than a person''s.'),
     ('spoofed_postbacks', 'high', 'A source sends one postback after another that fails authentication.'),
     ('transaction_reuse', 'high', 'A transaction is reported again with another click, or with a payout that is far from the first.'),
-    ('device_diversity', 'medium', 'The clicks of a send, partner or network have far fewer kinds of user agents or address blocks than all others of the day.'),
+    ('device_diversity', 'medium', 'The clicks of a send, partner or network have far fewer kinds of user agents or address blocks than so many of all others of the hour.'),
     ('geo_anomaly', 'medium', 'Of the people of a send, partner or network far more tap from other countries than where most of a send are, compared with all others of the hour.'),
     ('reversal_rate', 'high', 'The conversions of a send, partner or network are taken back far more often than those of all others.'),
     ('conversion_rate', 'medium', 'The clicks of a send or partner convert far more often than all others of the same offer.')) AS r (rule, severity, description);
@@ -107,12 +106,14 @@ COMMENT ON TABLE postback.ip_ranges IS 'Whose addresses these are, from publishe
 COMMENT ON COLUMN postback.ip_ranges.source IS 'The list that a range is from, such as aws.';
 COMMENT ON COLUMN postback.ip_ranges.kind IS 'datacenter: nobody taps from there; carrier: many people share its addresses.';
 
--- How far maintain() has scanned.
+-- How far maintain() has scanned. Each rule by itself: one that fails keeps no other.
 CREATE TABLE _postback.fraud_state (
-    only_row boolean CONSTRAINT fraud_state_pkey PRIMARY KEY DEFAULT true,
-    scanned_until timestamptz NOT NULL DEFAULT clock_timestamp(),
-    hours_until timestamptz NOT NULL DEFAULT date_trunc('hour', clock_timestamp()),
-    CONSTRAINT fraud_state_has_one_row CHECK (only_row)
+    rule text CONSTRAINT fraud_state_pkey PRIMARY KEY CONSTRAINT fraud_state_rule_fkey REFERENCES postback.fraud_rules ON DELETE CASCADE,
+    scanned_until timestamptz NOT NULL,
+    failures integer NOT NULL DEFAULT 0,
+    retry_at timestamptz NOT NULL DEFAULT '-infinity'
 );
-COMMENT ON TABLE _postback.fraud_state IS 'Up to where maintain() has scanned: with the rules that look at moments, and with those that look at whole hours.';
-INSERT INTO _postback.fraud_state DEFAULT VALUES;
+COMMENT ON TABLE _postback.fraud_state IS 'Up to where maintain() has scanned with each rule, and how often it has failed to go on from there.';
+COMMENT ON COLUMN _postback.fraud_state.retry_at IS 'Not to be tried again before.';
+INSERT INTO _postback.fraud_state (rule, scanned_until)
+SELECT r.rule, CASE WHEN _postback.looks_at_hours(r.rule) THEN date_trunc('hour', clock_timestamp(), 'UTC') ELSE clock_timestamp() END FROM postback.fraud_rules AS r;

@@ -72,12 +72,67 @@ SELECT throws_ok('SELECT postback.resolve_flag(1, ''burn'')', '22023', 'decision
 SELECT throws_ok('SELECT postback.dismiss_flag(-1)', 'P0002', 'there is no flag -1', 'so is an unknown flag');
 
 -- maintain() scans what came since, and not twice.
-UPDATE _postback.fraud_state SET scanned_until = '2026-03-10 12:00+00', hours_until = '2026-03-10 12:00+00';
+CREATE FUNCTION pg_temp.maintained(now timestamptz) RETURNS bigint LANGUAGE sql AS $$ SELECT sum(done)::bigint FROM postback.maintain(now) WHERE task LIKE 'fraud%' $$;
+UPDATE _postback.fraud_state SET scanned_until = '2026-03-10 12:00+00';
 INSERT INTO postback.conversions (transaction_id, click_id, payout, converted_at) VALUES ('scanned', 'c6', 10, '2026-03-10 12:00:01+00');
-SELECT is((SELECT done FROM postback.maintain('2026-03-10 12:30+00') WHERE task = 'fraud_found'), 1::bigint, 'maintain() looks at the minutes since');
+SELECT is(pg_temp.maintained('2026-03-10 12:30+00'), 1::bigint, 'maintain() looks at the minutes since');
 SELECT is(pg_temp.state('scanned'), 'rejected 0 held', 'and does what the rule says');
-SELECT is((SELECT done FROM postback.maintain('2026-03-10 13:02+00') WHERE task = 'fraud_found'), 0::bigint, 'once');
-SELECT results_eq('SELECT scanned_until, hours_until FROM _postback.fraud_state', $$VALUES ('2026-03-10 13:02+00'::timestamptz, '2026-03-10 13:00+00'::timestamptz)$$, 'and knows how far');
+SELECT is(pg_temp.maintained('2026-03-10 13:02+00'), 0::bigint, 'once');
+SELECT set_eq('SELECT scanned_until, array_agg(rule ORDER BY rule) FROM _postback.fraud_state GROUP BY 1', $$VALUES
+    ('2026-03-10 13:02+00'::timestamptz, '{datacenter_click,fast_conversion,spoofed_postbacks,transaction_reuse}'::text[]),
+    ('2026-03-10 13:00+00', '{address_fan_out,click_flood,conversion_rate,device_diversity,perfect_interval,reversal_rate}')$$, 'and knows how far, moments and hours');
+
+-- A rule that fails: here because its flag cannot be written.
+CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON postback.flags FOR EACH ROW WHEN (NEW.rule = 'click_flood') EXECUTE FUNCTION public.refuse();
+INSERT INTO postback.clicks (click_id, subscriber_id, offer_id, campaign_id, clicked_at, visitor, ip_address, user_agent)
+SELECT 'flood' || n, 99, 1, 456, '2026-03-10 13:10+00'::timestamptz + make_interval(secs => n * (1 + n % 3)), 'human', '192.0.2.200', 'Flooding Phone' FROM generate_series(1, 25) AS n;
+CREATE FUNCTION pg_temp.reached(rule text) RETURNS text LANGUAGE sql AS $$
+    SELECT to_char(s.scanned_until AT TIME ZONE 'UTC', 'HH24:MI ') || s.failures FROM _postback.fraud_state AS s WHERE s.rule = reached.rule
+$$;
+CREATE FUNCTION pg_temp.alerted() RETURNS TABLE (status text, evidence jsonb) LANGUAGE sql AS $$
+    SELECT CASE WHEN a.resolved_at IS NULL THEN 'open' ELSE 'over' END, a.evidence - 'since' - 'until' FROM postback.alerts AS a
+    WHERE a.kind = 'fraud_rule_failed' AND a.subject = 'fraud rule click_flood'
+$$;
+SELECT postback.maintain('2026-03-10 14:01+00') \g /dev/null
+SELECT is(pg_temp.reached('click_flood'), '13:00 1', 'stays where it is');
+SELECT is(pg_temp.reached('perfect_interval') || ', ' || pg_temp.reached('datacenter_click'), '14:00 0, 14:01 0', 'while the others go on');
+SELECT results_eq('SELECT * FROM pg_temp.alerted()', $$VALUES ('open', '{"sqlstate": "P0001", "failures": 1, "skipped": []}'::jsonb)$$, 'and is an alert');
+SELECT postback.maintain('2026-03-10 14:01:59+00') \g /dev/null
+SELECT is(pg_temp.reached('click_flood'), '13:00 1', 'it waits before it is tried again');
+SELECT count(*) FROM unnest('{14:02,14:04,14:08,14:16}'::text[]) AS t, LATERAL postback.maintain(('2026-03-10 ' || t || '+00')::timestamptz) \g /dev/null
+SELECT is(pg_temp.reached('click_flood'), '13:00 5', 'longer each time');
+SELECT ok(NOT EXISTS (SELECT FROM postback.alerts WHERE kind = 'fraud_rule_failed' AND resolved_at IS NOT NULL), 'check_alerts() leaves the alert alone');
+SELECT postback.maintain('2026-03-10 14:32+00') \g /dev/null
+SELECT is(pg_temp.reached('click_flood'), '14:00 0', 'and then goes on behind the hour');
+SELECT results_eq('SELECT * FROM pg_temp.alerted()', $$VALUES ('open', '{"sqlstate": "P0001", "failures": 6, "skipped": [{"since": "2026-03-10T13:00:00+00:00", "until": "2026-03-10T14:00:00+00:00"}]}'::jsonb)$$,
+    'which the alert keeps');
+SELECT postback.maintain('2026-03-10 15:01+00') \g /dev/null
+SELECT results_eq('SELECT status, (SELECT reached FROM pg_temp.reached(''click_flood'')) FROM pg_temp.alerted()', $$VALUES ('over', '15:00 0')$$, 'and is over with the first hour that is done');
+DROP TRIGGER refuse ON postback.flags;
+SELECT is((SELECT items FROM postback.fraud_scan('2026-03-10 13:00+00', '2026-03-10 14:00+00') WHERE rule = 'click_flood'), 25::bigint, 'the hour may be done by hand');
+
+-- One that takes too long.
+CREATE OR REPLACE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON postback.flags FOR EACH ROW WHEN (NEW.rule = 'click_flood') EXECUTE FUNCTION public.refuse();
+INSERT INTO postback.clicks (click_id, subscriber_id, offer_id, campaign_id, clicked_at, visitor, ip_address, user_agent)
+SELECT 'again' || n, 98, 1, 456, '2026-03-10 15:10+00'::timestamptz + make_interval(secs => n * (1 + n % 3)), 'human', '192.0.2.201', 'Flooding Phone' FROM generate_series(1, 25) AS n;
+CREATE FUNCTION pg_temp.ended_with(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN 'success';
+EXCEPTION WHEN query_canceled THEN
+    RETURN SQLSTATE;
+END
+$$;
+SET statement_timeout = '1s';
+SELECT pg_temp.ended_with($$SELECT postback.maintain('2026-03-10 16:01+00', '{fraud_click_flood}')$$) AS alone \gset
+SELECT pg_temp.ended_with($$SELECT postback.maintain('2026-03-10 16:05+00')$$) AS all_tasks \gset
+RESET statement_timeout;
+SELECT is(:'alone' || ' ' || pg_temp.reached('click_flood'), 'success 15:00 1', 'a rule in a statement of its own may fail by a timeout');
+SELECT is((SELECT count(*) FROM postback.alerts WHERE kind = 'fraud_rule_failed' AND resolved_at IS NULL AND evidence ->> 'sqlstate' = '57014'), 1::bigint, 'which is an alert');
+SELECT is(:'all_tasks', '57014'::text, 'all in one statement end with it');
+DROP TRIGGER refuse ON postback.flags;
 
 -- Analysts see flags, and no address or user agent.
 BEGIN;

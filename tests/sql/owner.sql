@@ -15,7 +15,7 @@ CREATE ROLE postback_test_analyst;
 SET LOCAL ROLE postback_owner;
 SELECT postback.grant_role('postback_test_ingest', 'ingest'), postback.grant_role('postback_test_analyst', 'analyst') \g /dev/null
 RESET ROLE;
-SELECT is((SELECT DISTINCT a.grantor::regrole::text FROM pg_proc AS p, aclexplode(p.proacl) AS a WHERE p.oid = 'postback.maintain(timestamptz)'::regprocedure),
+SELECT is((SELECT DISTINCT a.grantor::regrole::text FROM pg_proc AS p, aclexplode(p.proacl) AS a WHERE p.oid = 'postback.maintain(timestamptz, text[])'::regprocedure),
     'postback_owner', 'the owner may grant what is his');
 
 -- What an attacker could do if he found a way to run code inside a definer function: here a trigger does what he would try.

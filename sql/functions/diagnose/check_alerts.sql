@@ -75,7 +75,7 @@ BEGIN
     FOR found IN
         SELECT a.kind, a.subject FROM postback.alerts AS a
         LEFT JOIN postback.alert_rules AS r ON r.name = a.kind AND r.enabled
-        WHERE a.resolved_at IS NULL AND a.kind <> 'destination_disabled' AND (a.last_seen_at < now - quiet OR r.name IS NULL)
+        WHERE a.resolved_at IS NULL AND a.kind NOT IN ('destination_disabled', 'fraud_rule_failed') AND (a.last_seen_at < now - quiet OR r.name IS NULL)
         ORDER BY a.alert_id
     LOOP
         PERFORM _postback.resolve_alert(found.kind, found.subject, now);

@@ -27,7 +27,8 @@ $$;
 -- Clicks from a data centre get that class, and follow_click() repairs the paths that they were in. A machine that says so itself keeps
 -- its own class. A list of carriers goes before one of data centres.
 CREATE FUNCTION _postback.find_datacenter_clicks(p jsonb, since timestamptz, until timestamptz)
-RETURNS SETOF _postback.finding LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF _postback.finding LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_variable
 BEGIN
     IF NOT EXISTS (SELECT FROM postback.ip_ranges AS r WHERE r.kind = 'datacenter') THEN
@@ -58,22 +59,29 @@ $$;
 
 -- A device is an address and a user agent; it taps for one subscriber, or without one for a campaign.
 CREATE FUNCTION _postback.find_click_floods(p jsonb, since timestamptz, until timestamptz)
-RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+-- Planned for its time; and what is joined has been counted a moment ago: nothing is known of its size.
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
     most CONSTANT bigint := (p ->> 'clicks')::bigint;
     span CONSTANT interval := make_interval(mins => (p ->> 'minutes')::integer);
 BEGIN
     RETURN QUERY
-    WITH hits AS MATERIALIZED (
-        SELECT c.click_id, c.bucket, c.clicked_at, c.ip_address, c.user_agent, coalesce('subscriber ' || c.subscriber_id, 'campaign ' || c.campaign_id, '') AS target
+    -- By hash first, so that the rows are narrow and only floods are read whole. Two devices of one hash only make one more to look at.
+    WITH busy AS MATERIALIZED (
+        SELECT hashtextextended(coalesce(c.user_agent, ''), hashinetextended(c.ip_address, coalesce(c.subscriber_id, c.campaign_id, 0))) AS device
         FROM postback.clicks AS c
         WHERE c.clicked_at >= since - span AND c.clicked_at < until AND c.visitor IN ('human', 'suspect', 'datacenter') AND c.ip_address IS NOT NULL AND c.method <> 'TEST'
-    ), busy AS MATERIALIZED (
-        SELECT h.ip_address, h.user_agent, h.target FROM hits AS h GROUP BY h.ip_address, h.user_agent, h.target HAVING count(*) >= most
+        GROUP BY 1 HAVING count(*) >= most
+    ), hits AS MATERIALIZED (
+        SELECT c.click_id, c.bucket, c.clicked_at, c.ip_address, c.user_agent, coalesce('subscriber ' || c.subscriber_id, 'campaign ' || c.campaign_id, '') AS target
+        FROM postback.clicks AS c
+        JOIN busy AS b ON b.device = hashtextextended(coalesce(c.user_agent, ''), hashinetextended(c.ip_address, coalesce(c.subscriber_id, c.campaign_id, 0)))
+        WHERE c.clicked_at >= since - span AND c.clicked_at < until AND c.visitor IN ('human', 'suspect', 'datacenter') AND c.ip_address IS NOT NULL AND c.method <> 'TEST'
     ), counted AS (
         SELECT h.*, count(*) OVER (PARTITION BY h.ip_address, h.user_agent, h.target ORDER BY h.clicked_at RANGE BETWEEN span PRECEDING AND CURRENT ROW) AS clicks
-        FROM hits AS h JOIN busy AS b ON b.ip_address = h.ip_address AND b.target = h.target AND b.user_agent IS NOT DISTINCT FROM h.user_agent
+        FROM hits AS h
     ), judged AS (
         SELECT c.*, max(c.clicks) OVER (PARTITION BY c.ip_address, c.user_agent, c.target ORDER BY c.clicked_at RANGE BETWEEN CURRENT ROW AND span FOLLOWING) AS reached
         FROM counted AS c

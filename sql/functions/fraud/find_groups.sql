@@ -11,64 +11,97 @@ BEGIN
 END
 $$;
 
--- The entropy, in bits, of user agents and of address blocks (/24 and /48) of a group's human clicks of a day, as a share of what so
--- many clicks have among all others of that day.
+-- Groups whose devices of an hour (of human clicks) have far less entropy of user agents or of address blocks (/24 and /48) than a sample of as
+-- many of all others. A small sample has less than what it is drawn from, for it misses the rare kinds: where a kind has the share p of all,
+-- n devices have in the mean the entropy sum(p (ln n - E ln(1 + k))), with k of a Poisson distribution around np; E ln(1 + k) is nearly
+-- ln(1 + np) - np / 2(1 + np)^2. Kinds are told apart by 12 bits of a hash, the others' by the same: so the work has a limit.
 CREATE FUNCTION _postback.find_uniform_groups(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
--- What is joined has been counted a moment ago: nothing is known of its size.
-SET enable_nestloop = off AS $$
+-- What is joined has been counted a moment ago: nothing is known of its size. Hashing is right for many narrow rows of few kinds.
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off AS $$
 #variable_conflict use_variable
 DECLARE
-    least_clicks CONSTANT bigint := (p ->> 'clicks')::bigint;
+    least_devices CONSTANT bigint := greatest((p ->> 'devices')::bigint, 2);
     share CONSTANT double precision := (p ->> 'share_of_entropy')::double precision;
+    deviations CONSTANT double precision := (p ->> 'deviations')::double precision;
+    kinds CONSTANT text[] := '{send,partner,network}';
     found_on record;
 BEGIN
     FOR found_on IN
         WITH taps AS MATERIALIZED (
-            SELECT t.day, t.send_id, t.campaign_id, t.offer_id, CASE WHEN grouping(t.user_agent) = 0 THEN 'user_agents' ELSE 'address_blocks' END AS what,
-                hashtextextended(coalesce(t.user_agent, t.block::text), 0) AS value, count(*)::double precision AS n
+            SELECT t.hour, t.send_id, t.campaign_id, t.offer_id, grouping(t.agent) AS what, coalesce(t.agent, t.block) AS value, count(*)::double precision AS n
             FROM (
-                -- Numbers that are not there as 0, so that they can be joined.
-                SELECT date_trunc('day', c.clicked_at) AS day, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id,
-                    coalesce(c.offer_id, 0) AS offer_id, c.user_agent, network(set_masklen(c.ip_address, CASE family(c.ip_address) WHEN 4 THEN 24 ELSE 48 END)) AS block
+                -- One device that taps often is what other rules look for: an address and user agent count once. Numbers that are not there as 0,
+                -- so that they can be joined.
+                SELECT DISTINCT date_trunc('hour', c.clicked_at) AS hour, coalesce(c.send_id, 0) AS send_id, coalesce(c.campaign_id, 0) AS campaign_id,
+                    coalesce(c.offer_id, 0) AS offer_id, hashtext(c.user_agent) & 4095 AS agent,
+                    hashinet(network(set_masklen(c.ip_address, CASE family(c.ip_address) WHEN 4 THEN 24 ELSE 48 END))) & 4095 AS block,
+                    hashtextextended(c.user_agent, hashinetextended(c.ip_address, 0)) AS device
                 FROM postback.clicks AS c
-                WHERE c.clicked_at >= date_trunc('day', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST'
+                WHERE c.clicked_at >= date_trunc('hour', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST'
                   AND c.ip_address IS NOT NULL AND c.user_agent IS NOT NULL) AS t
-            GROUP BY GROUPING SETS ((t.day, t.send_id, t.campaign_id, t.offer_id, t.user_agent), (t.day, t.send_id, t.campaign_id, t.offer_id, t.block))
+            GROUP BY GROUPING SETS ((t.hour, t.send_id, t.campaign_id, t.offer_id, t.agent), (t.hour, t.send_id, t.campaign_id, t.offer_id, t.block))
         ), places AS MATERIALIZED (
-            SELECT t.*, g.kind, g.number FROM (SELECT DISTINCT w.send_id, w.campaign_id, w.offer_id FROM taps AS w) AS t
+            SELECT t.*, array_position(kinds, g.kind) AS kind, g.number FROM (SELECT DISTINCT w.send_id, w.campaign_id, w.offer_id FROM taps AS w) AS t
             LEFT JOIN postback.offers AS o ON o.offer_id = t.offer_id
             CROSS JOIN LATERAL _postback.fraud_groups(nullif(t.send_id, 0), nullif(t.campaign_id, 0), o.network_id) AS g
         ), counts AS MATERIALIZED (
-            SELECT t.day, g.kind, g.number, t.what, t.value, sum(t.n) AS n
+            SELECT t.hour, g.kind, g.number, t.what, t.value, sum(t.n) AS n
             FROM taps AS t
             JOIN places AS g ON g.send_id = t.send_id AND g.campaign_id = t.campaign_id AND g.offer_id = t.offer_id
             GROUP BY 1, 2, 3, 4, 5
         ), everything AS MATERIALIZED (
-            SELECT t.day, t.what, t.value, sum(t.n) AS n FROM taps AS t GROUP BY 1, 2, 3
-        ), totals AS (
-            SELECT e.day, e.what, sum(e.n) AS n, sum(e.n * ln(e.n)) AS nlogn FROM everything AS e GROUP BY 1, 2
+            SELECT t.hour, t.what, t.value, sum(t.n) AS n, sum(sum(t.n)) OVER (PARTITION BY t.hour, t.what) AS total FROM taps AS t GROUP BY 1, 2, 3
+        ), totals AS MATERIALIZED (
+            SELECT DISTINCT e.hour, e.what, e.total FROM everything AS e
+        ), groups AS MATERIALIZED (
+            SELECT c.hour, c.kind, c.number, c.what, sum(c.n) AS n, count(*) AS different, ln(sum(c.n)) - sum(c.n * ln(c.n)) / sum(c.n) AS entropy
+            FROM counts AS c GROUP BY 1, 2, 3, 4 HAVING sum(c.n) >= least_devices
+        ), curve AS MATERIALIZED (
+            -- What a sample of all has, for sizes in steps of a half.
+            SELECT e.hour, e.what, s.step, sum(e.n / e.total * (ln(s.size) - ln(1 + m.mean) + m.mean / (2 * (1 + m.mean) ^ 2))) AS entropy
+            FROM everything AS e
+            CROSS JOIN (SELECT DISTINCT ceil(ln(g.n) / ln(1.5)) AS step, 1.5 ^ ceil(ln(g.n) / ln(1.5)) AS size FROM groups AS g) AS s
+            CROSS JOIN LATERAL (SELECT s.size * e.n / e.total AS mean) AS m
+            GROUP BY 1, 2, 3
+        ), likely AS MATERIALIZED (
+            -- Entropy is concave: of all it is at least that of the others times their share. So no group is lost here that the others make one.
+            SELECT g.*, t.total FROM groups AS g
+            JOIN totals AS t ON t.hour = g.hour AND t.what = g.what
+            JOIN curve AS v ON v.hour = g.hour AND v.what = g.what AND v.step = ceil(ln(g.n) / ln(1.5))
+            WHERE t.total - g.n >= least_devices AND g.entropy * (1 - g.n / t.total) < share * v.entropy
+        ), rest AS (
+            SELECT l.hour, l.kind, l.number, l.what, l.n, l.different, l.entropy, (e.n - coalesce(c.n, 0)) / (l.total - l.n) AS p
+            FROM likely AS l
+            JOIN everything AS e ON e.hour = l.hour AND e.what = l.what
+            LEFT JOIN counts AS c ON c.hour = l.hour AND c.kind = l.kind AND c.number = l.number AND c.what = l.what AND c.value = e.value
+            WHERE e.n > coalesce(c.n, 0)
         ), entropies AS (
-            -- H = ln N - sum(n ln n) / N. The rest is everything without the group: only the group's own values change.
-            SELECT c.day, c.kind, c.number, c.what, sum(c.n) AS n, t.n - sum(c.n) AS rest, count(*) AS kinds,
-                ln(sum(c.n)) - sum(c.n * ln(c.n)) / sum(c.n) AS entropy,
-                CASE WHEN t.n > sum(c.n) THEN ln(t.n - sum(c.n))
-                    - (t.nlogn - sum(e.n * ln(e.n)) + sum(CASE WHEN e.n > c.n THEN (e.n - c.n) * ln(e.n - c.n) ELSE 0 END)) / (t.n - sum(c.n)) END AS of_rest
-            FROM counts AS c
-            JOIN everything AS e ON e.day = c.day AND e.what = c.what AND e.value = c.value
-            JOIN totals AS t ON t.day = c.day AND t.what = c.what
-            GROUP BY c.day, c.kind, c.number, c.what, t.n, t.nlogn
-            HAVING sum(c.n) >= least_clicks AND t.n - sum(c.n) >= least_clicks
+            -- By chance a sample's entropy varies as the mean of n numbers -ln p.
+            SELECT r.hour, r.kind, r.number, r.what, r.n, r.different, r.entropy, sum(r.p * (ln(r.n) - ln(1 + r.n * r.p) + r.n * r.p / (2 * (1 + r.n * r.p) ^ 2))) AS expected,
+                sqrt(greatest(sum(r.p * ln(r.p) ^ 2) - sum(r.p * ln(r.p)) ^ 2, 0) / r.n) AS deviation
+            FROM rest AS r GROUP BY r.hour, r.kind, r.number, r.what, r.n, r.different, r.entropy
+        ), uniform AS (
+            SELECT e.hour, e.kind, e.number, max(e.n) AS devices,
+                jsonb_object_agg(CASE e.what WHEN 0 THEN 'user_agents' ELSE 'address_blocks' END,
+                    jsonb_build_object('kinds', e.different, 'bits', round((e.entropy / ln(2))::numeric, 2), 'bits_expected', round((e.expected / ln(2))::numeric, 2))) AS entropies
+            FROM entropies AS e
+            WHERE e.entropy < share * e.expected AND e.entropy <= e.expected - deviations * e.deviation
+            GROUP BY e.hour, e.kind, e.number
         )
-        SELECT e.day, e.kind, e.number, max(e.n) AS clicks,
-            jsonb_object_agg(e.what, jsonb_build_object('kinds', e.kinds, 'bits', round((e.entropy / ln(2))::numeric, 2), 'bits_of_others', round((e.of_rest / ln(2))::numeric, 2))) AS entropies
-        FROM entropies AS e
-        GROUP BY e.day, e.kind, e.number
-        HAVING bool_or(e.entropy < share * least(e.of_rest, ln(e.n)))
-        ORDER BY e.day
+        -- The last hour that says so. And what was found before: its clicks of the day go on to convert.
+        SELECT DISTINCT ON (u.day, u.kind, u.number) u.day, u.kind, u.number, u.evidence
+        FROM (
+            SELECT date_trunc('day', u.hour) AS day, u.hour, kinds[u.kind] AS kind, u.number, jsonb_build_object('hour', u.hour, 'devices', u.devices) || u.entropies AS evidence
+            FROM uniform AS u
+            UNION ALL
+            SELECT i.at, NULL, f.subject_kind, f.subject::bigint, f.evidence
+            FROM _postback.flag_items AS i JOIN postback.flags AS f ON f.flag_id = i.flag_id
+            WHERE i.rule = 'device_diversity' AND i.kind = 'day' AND i.at >= date_trunc('day', since) AND i.at < until AND f.status = 'open') AS u
+        ORDER BY u.day, u.kind, u.number, u.hour DESC NULLS LAST
     LOOP
         RETURN QUERY SELECT f.* FROM _postback.group_finding(found_on.kind, found_on.number, found_on.day, least(found_on.day + interval '1 day', until),
-            jsonb_build_object('day', found_on.day::date, 'clicks', found_on.clicks, 'limit', share) || found_on.entropies) AS f;
+            found_on.evidence || jsonb_build_object('day', found_on.day::date, 'limit', share)) AS f;
     END LOOP;
 END
 $$;
@@ -95,7 +128,42 @@ BEGIN
 END
 $$;
 
--- Conversions that were approved and taken back, of those of the last days.
+-- The hours of a period that rollups hold, as far as nothing has spoiled them, and the spans between, which are to be counted from the tables.
+CREATE FUNCTION _postback.hours_in_rollups(of_kind text, since timestamptz, until timestamptz)
+RETURNS tstzmultirange LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+BEGIN
+    RETURN coalesce((
+        SELECT range_agg(tstzrange(h.hour, h.hour + interval '1 hour'))
+        FROM generate_series(date_trunc('hour', since + interval '1 hour' - interval '1 microsecond'), until - interval '1 hour', interval '1 hour') AS h (hour)
+        WHERE h.hour + interval '1 hour' <= (SELECT s.counted_until FROM _postback.rollup_state AS s)
+          AND h.hour NOT IN (SELECT s.hour FROM _postback.spoiled_hours() AS s WHERE s.kind = of_kind)), '{}');
+END
+$$;
+
+-- Conversions of a period that were approved, and those of them that were taken back. Of 30 days, each hour: so from rollups.
+CREATE FUNCTION _postback.count_reversals(since timestamptz, until timestamptz)
+RETURNS TABLE (send_id bigint, campaign_id bigint, network_id bigint, n bigint, hits bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    counted CONSTANT tstzmultirange := _postback.hours_in_rollups('conversions', count_reversals.since, count_reversals.until);
+    span tstzrange;
+BEGIN
+    RETURN QUERY
+    SELECT r.send_id, r.campaign_id, r.network_id::bigint, sum(r.approved + r.reversed), sum(r.reversed)
+    FROM postback.rollups AS r
+    WHERE r.hour >= count_reversals.since AND r.hour < count_reversals.until AND r.hour <@ counted AND r.currency IS NOT NULL AND r.approved + r.reversed > 0
+    GROUP BY 1, 2, 3;
+    FOR span IN SELECT u FROM unnest(tstzmultirange(tstzrange(count_reversals.since, count_reversals.until)) - counted) AS u LOOP
+        RETURN QUERY
+        SELECT c.send_id, c.campaign_id, c.network_id::bigint, count(*), count(*) FILTER (WHERE c.status = 'reversed')
+        FROM postback.conversions AS c
+        WHERE c.converted_at >= lower(span) AND c.converted_at < upper(span) AND c.status IN ('approved', 'reversed') AND NOT c.is_test
+        GROUP BY 1, 2, 3;
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION _postback.find_reversing_groups(p jsonb, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -106,10 +174,8 @@ DECLARE
 BEGIN
     FOR found_on IN
         WITH counts AS MATERIALIZED (
-            SELECT c.send_id, c.campaign_id, c.network_id, count(*) AS n, count(*) FILTER (WHERE c.status = 'reversed') AS hits
-            FROM postback.conversions AS c
-            WHERE c.converted_at >= since AND c.converted_at < until AND c.status IN ('approved', 'reversed') AND NOT c.is_test
-            GROUP BY 1, 2, 3
+            SELECT c.send_id, c.campaign_id, c.network_id, sum(c.n)::bigint AS n, sum(c.hits)::bigint AS hits
+            FROM _postback.count_reversals(since, until) AS c GROUP BY 1, 2, 3
         ), groups AS (
             SELECT g.kind, g.number, sum(c.n)::bigint AS n, sum(c.hits)::bigint AS hits
             FROM counts AS c CROSS JOIN LATERAL _postback.fraud_groups(c.send_id, c.campaign_id, c.network_id) AS g GROUP BY 1, 2
@@ -127,6 +193,30 @@ BEGIN
 END
 $$;
 
+-- Human clicks of a period by day. A day at 2,000 clicks a second is not read again each hour: what rollups hold is taken from there.
+CREATE FUNCTION _postback.count_taps(since timestamptz, until timestamptz)
+RETURNS TABLE (day timestamptz, offer_id bigint, send_id bigint, campaign_id bigint, n bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    counted CONSTANT tstzmultirange := _postback.hours_in_rollups('clicks', count_taps.since, count_taps.until);
+    span tstzrange;
+BEGIN
+    RETURN QUERY
+    SELECT date_trunc('day', r.hour), r.offer_id, r.send_id, r.campaign_id, sum(r.human_clicks)
+    FROM postback.rollups AS r
+    WHERE r.hour >= count_taps.since AND r.hour < count_taps.until AND r.hour <@ counted AND r.currency IS NULL AND r.human_clicks > 0 AND r.offer_id IS NOT NULL
+    GROUP BY 1, 2, 3, 4;
+    FOR span IN SELECT u FROM unnest(tstzmultirange(tstzrange(count_taps.since, count_taps.until)) - counted) AS u LOOP
+        RETURN QUERY
+        SELECT date_trunc('day', c.clicked_at), c.offer_id, c.send_id, c.campaign_id, count(*)
+        FROM postback.clicks AS c
+        WHERE c.clicked_at >= lower(span) AND c.clicked_at < upper(span) AND c.visitor = 'human' AND c.method <> 'TEST' AND c.offer_id IS NOT NULL
+        GROUP BY 1, 2, 3, 4;
+    END LOOP;
+END
+$$;
+
 -- Clicks of a day that converted so far, beside the clicks of all others on the same offer.
 CREATE FUNCTION _postback.find_converting_groups(p jsonb, since timestamptz, until timestamptz)
 RETURNS SETOF _postback.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
@@ -137,10 +227,8 @@ DECLARE
 BEGIN
     FOR found_on IN
         WITH taps AS MATERIALIZED (
-            SELECT date_trunc('day', c.clicked_at) AS day, c.offer_id, c.send_id, c.campaign_id, count(*) AS n
-            FROM postback.clicks AS c
-            WHERE c.clicked_at >= date_trunc('day', since) AND c.clicked_at < until AND c.visitor = 'human' AND c.method <> 'TEST' AND c.offer_id IS NOT NULL
-            GROUP BY 1, 2, 3, 4
+            SELECT c.day, c.offer_id, c.send_id, c.campaign_id, sum(c.n)::bigint AS n
+            FROM _postback.count_taps(date_trunc('day', since), until) AS c GROUP BY 1, 2, 3, 4
         ), converted AS (
             SELECT date_trunc('day', c.clicked_at) AS day, c.offer_id, c.send_id, c.campaign_id, count(DISTINCT c.click_id) AS hits
             FROM postback.conversions AS c

@@ -12,11 +12,19 @@ BEGIN
         WHEN 'perfect_interval' THEN '{"clicks": 12, "variation": 0.1}'
         WHEN 'spoofed_postbacks' THEN '{"postbacks": 10, "minutes": 60}'
         WHEN 'transaction_reuse' THEN '{"payout_change": 0.5}'
-        WHEN 'device_diversity' THEN '{"clicks": 200, "share_of_entropy": 0.6}'
+        WHEN 'device_diversity' THEN '{"devices": 50, "share_of_entropy": 0.6, "deviations": 5}'
         WHEN 'geo_anomaly' THEN '{"people": 100, "factor": 3, "deviations": 6}'
         WHEN 'reversal_rate' THEN '{"conversions": 30, "days": 30, "factor": 2, "deviations": 5}'
         WHEN 'conversion_rate' THEN '{"clicks": 200, "factor": 3, "deviations": 6}'
     END::jsonb;
+END
+$$;
+
+-- Whether a rule looks at whole hours once they are over, or at the minutes since.
+CREATE FUNCTION _postback.looks_at_hours(rule text)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN rule IN ('address_fan_out', 'click_flood', 'conversion_rate', 'device_diversity', 'geo_anomaly', 'perfect_interval', 'reversal_rate');
 END
 $$;
 

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION postback.fraud_scan(timestamptz, timestamptz) IS
 
 CREATE FUNCTION _postback.run_fraud_rules(wanted text[], since timestamptz, until timestamptz)
 RETURNS TABLE (rule text, flags bigint, items bigint)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off SET work_mem = '64MB' AS $$
 #variable_conflict use_column
 DECLARE
     r record;
@@ -51,29 +51,69 @@ BEGIN
 END
 $$;
 
--- What maintain() does: moments each minute, whole hours once they are over. At most an hour at a time, should it have stood still.
-CREATE FUNCTION _postback.scan_fraud(now timestamptz)
+-- What maintain() does with one rule: moments each minute, whole hours once they are over. At most an hour at a time, should it have stood still.
+-- A rule that fails is tried again after 1, 2, 4, 8 and 16 minutes; then it goes on behind what it could not do. Each failure is an alert, which
+-- is over when the rule has gone on well, and a warning in the server's log. Whoever cancels the statement cancels it, and so does a timeout
+-- when more than this is done in it.
+CREATE FUNCTION _postback.scan_fraud(rule text, now timestamptz, is_alone boolean)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+#variable_conflict use_variable
 DECLARE
-    moments CONSTANT text[] := '{datacenter_click,fast_conversion,spoofed_postbacks,transaction_reuse}';
+    is_hourly CONSTANT boolean := _postback.looks_at_hours(rule);
     s _postback.fraud_state;
     until timestamptz;
-    found bigint := 0;
+    found bigint;
 BEGIN
-    SELECT w.* INTO STRICT s FROM _postback.fraud_state AS w;
-    until := least(now, s.scanned_until + interval '1 hour', clock_timestamp());
-    IF until > s.scanned_until THEN
+    SELECT w.* INTO STRICT s FROM _postback.fraud_state AS w WHERE w.rule = rule;
+    until := s.scanned_until + interval '1 hour';
+    IF NOT is_hourly THEN
+        until := least(until, now, clock_timestamp());
+    END IF;
+    IF now < s.retry_at OR until <= s.scanned_until OR is_hourly AND until + interval '1 minute' > least(now, clock_timestamp()) THEN
+        RETURN 0;
+    END IF;
+    BEGIN
         -- A tap of some seconds ago may be on its way yet.
-        found := (SELECT coalesce(sum(r.items), 0) FROM _postback.run_fraud_rules(moments, s.scanned_until - interval '2 minutes', until) AS r);
-        UPDATE _postback.fraud_state SET scanned_until = until;
-    END IF;
-    until := s.hours_until + interval '1 hour';
-    IF until + interval '1 minute' <= least(now, clock_timestamp()) THEN
-        found := found + (SELECT coalesce(sum(r.items), 0)
-            FROM _postback.run_fraud_rules(array(SELECT w.rule FROM postback.fraud_rules AS w WHERE w.rule <> ALL (moments)), s.hours_until, until) AS r);
-        UPDATE _postback.fraud_state SET hours_until = until;
-    END IF;
+        found := (SELECT coalesce(sum(r.items), 0)
+            FROM _postback.run_fraud_rules(ARRAY[rule], s.scanned_until - CASE WHEN is_hourly THEN interval '0' ELSE interval '2 minutes' END, until) AS r);
+    EXCEPTION
+        WHEN query_canceled THEN
+            IF NOT is_alone OR current_setting('statement_timeout') = '0'
+                OR clock_timestamp() - statement_timestamp() < current_setting('statement_timeout')::interval THEN
+                RAISE;
+            END IF;
+            PERFORM _postback.note_failed_scan(rule, s.scanned_until, until, s.failures + 1, now, SQLSTATE, SQLERRM);
+            RETURN 0;
+        WHEN OTHERS THEN
+            PERFORM _postback.note_failed_scan(rule, s.scanned_until, until, s.failures + 1, now, SQLSTATE, SQLERRM);
+            RETURN 0;
+    END;
+    UPDATE _postback.fraud_state AS w SET scanned_until = until, failures = 0, retry_at = '-infinity' WHERE w.rule = rule;
+    PERFORM _postback.resolve_alert('fraud_rule_failed', 'fraud rule ' || rule, now);
     RETURN found;
+END
+$$;
+
+-- The alert says the SQLSTATE only: a message may quote what it was about.
+CREATE FUNCTION _postback.note_failed_scan(rule text, since timestamptz, until timestamptz, failures integer, now timestamptz, code text, message text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+#variable_conflict use_variable
+DECLARE
+    given_up CONSTANT boolean := failures >= 6;
+    period CONSTANT jsonb := jsonb_build_object('since', since, 'until', until);
+    skipped CONSTANT jsonb := coalesce((
+        SELECT a.evidence -> 'skipped' FROM postback.alerts AS a
+        WHERE a.kind = 'fraud_rule_failed' AND a.subject = 'fraud rule ' || rule AND a.resolved_at IS NULL), '[]');
+BEGIN
+    RAISE WARNING 'fraud rule "%" failed on % to % (SQLSTATE %): %', rule, since, until, code, message;
+    UPDATE _postback.fraud_state AS w
+    SET failures = CASE WHEN given_up THEN 0 ELSE failures END,
+        scanned_until = CASE WHEN given_up THEN until ELSE since END,
+        retry_at = CASE WHEN given_up THEN '-infinity' ELSE now + 2 ^ (failures - 1) * interval '1 minute' END
+    WHERE w.rule = rule;
+    PERFORM _postback.raise_alert('fraud_rule_failed', 'fraud rule ' || rule, 'warning',
+        format('fraud rule %s cannot look at what happened from %s on: SQLSTATE %s', rule, since, code),
+        period || jsonb_build_object('sqlstate', code, 'failures', failures, 'skipped', CASE WHEN given_up THEN skipped || period ELSE skipped END), now);
 END
 $$;
 

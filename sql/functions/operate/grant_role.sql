@@ -5,7 +5,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     granted text;
     ingest CONSTANT text[] := ARRAY['record_clicks', 'record_click', 'receive_postbacks', 'receive_postback', 'code_key', 'version', 'maintain',
-        'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at',
+        'maintenance_tasks', 'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at',
         'report_spool', 'record_preflight'];
     -- What reports call as whoever asks for them.
     arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths'];

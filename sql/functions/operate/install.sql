@@ -25,7 +25,7 @@ BEGIN
     END IF;
     -- Whoever owned the tables could otherwise have a trigger run with the rights of whoever owns the functions.
     SELECT pg_get_userbyid(p.proowner) INTO superuser FROM pg_proc AS p
-    WHERE p.oid = 'postback.maintain(timestamptz)'::regprocedure AND NOT pg_has_role(current_user, p.proowner, 'MEMBER');
+    WHERE p.oid = 'postback.maintain(timestamptz, text[])'::regprocedure AND NOT pg_has_role(current_user, p.proowner, 'MEMBER');
     IF FOUND THEN
         RAISE EXCEPTION 'the functions of postback belong to another role than the tables would' USING ERRCODE = 'insufficient_privilege',
             HINT = format('As "%s": SELECT postback.install(owner => %L).', superuser, current_user);

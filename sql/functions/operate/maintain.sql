@@ -1,10 +1,33 @@
+-- What maintain() does, in this order. Rollups first, for what follows takes locks that others wait for. Alerts read what is before them; fraud
+-- rules come last, for they take longest, and of them those first that decide what is a person's click.
+CREATE FUNCTION postback.maintenance_tasks()
+RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT t.task FROM unnest(ARRAY['hours_recounted', 'clicks_partitions', 'postbacks_partitions', 'orphans_matched', 'paths_settled',
+        'reports_reconciled', 'tiers_changed', 'alerts_changed']) WITH ORDINALITY AS t (task, place) ORDER BY t.place;
+    RETURN QUERY SELECT 'fraud_' || s.rule FROM _postback.fraud_state AS s ORDER BY s.rule <> 'datacenter_click', s.rule;
+END
+$$;
+COMMENT ON FUNCTION postback.maintenance_tasks() IS
+    'The tasks of maintain() in their order: fraud_<rule> is one of the rules, the others are called for what they count.';
+
 -- Housekeeping: idempotent, safe to run anywhere and often. A second run at the same time does nothing.
-CREATE FUNCTION postback.maintain(now timestamptz DEFAULT clock_timestamp())
+CREATE FUNCTION postback.maintain(now timestamptz DEFAULT clock_timestamp(), tasks text[] DEFAULT NULL)
 RETURNS TABLE (task text, done bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 -- An analyst's long query must not make taps wait behind this: give up soon, come back in a minute.
 SET lock_timeout = '2s' AS $$
+#variable_conflict use_variable
+DECLARE
+    known CONSTANT text[] := array(SELECT t FROM postback.maintenance_tasks() AS t);
+    wanted CONSTANT text[] := coalesce(tasks, known);
+    unknown text;
 BEGIN
+    SELECT w.task INTO unknown FROM unnest(wanted) AS w (task) WHERE (w.task = ANY (known)) IS NOT TRUE LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'there is no maintenance task %', quote_nullable(unknown) USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'SELECT * FROM postback.maintenance_tasks() lists them.';
+    END IF;
     IF NOT pg_try_advisory_xact_lock(hashtextextended('postback.maintain', 0)) THEN
         RETURN;
     END IF;
@@ -13,47 +36,34 @@ BEGIN
         SELECT FROM pg_roles AS r JOIN pg_class AS c ON c.relowner <> r.oid
         WHERE r.rolname = current_user AND r.rolsuper AND c.oid = '_postback.settings'::regclass) THEN
         PERFORM postback.set_owner();
-        RETURN QUERY SELECT m.task, m.done FROM postback.maintain(now) AS m;
+        RETURN QUERY SELECT m.task, m.done FROM postback.maintain(now, tasks) AS m;
         RETURN;
     END IF;
-    -- First, for what follows takes locks that others wait for.
-    task := 'hours_recounted';
-    done := _postback.refresh_rollups(now);
-    RETURN NEXT;
-    task := 'clicks_partitions';
-    done := _postback.ensure_days('clicks', 'clicked_at', now);
-    RETURN NEXT;
-    task := 'postbacks_partitions';
-    done := _postback.ensure_days('postbacks', 'received_at', now);
-    RETURN NEXT;
-    task := 'orphans_matched';
-    done := _postback.match_orphans(now);
-    RETURN NEXT;
-    task := 'paths_settled';
-    done := _postback.settle_touches(now);
-    RETURN NEXT;
-    task := 'fraud_found';
-    done := _postback.scan_fraud(now);
-    RETURN NEXT;
-    task := 'reports_reconciled';
-    done := _postback.reconcile_due(now);
-    RETURN NEXT;
-    task := 'tiers_changed';
-    done := _postback.apply_tier_rules(now);
-    RETURN NEXT;
-    -- Last: it reads what the others have brought up to date.
-    task := 'alerts_changed';
-    done := (SELECT count(*) FROM postback.check_alerts(now));
-    RETURN NEXT;
+    FOREACH task IN ARRAY known LOOP
+        CONTINUE WHEN task <> ALL (wanted);
+        done := CASE task
+            WHEN 'hours_recounted' THEN _postback.refresh_rollups(now)
+            WHEN 'clicks_partitions' THEN _postback.ensure_days('clicks', 'clicked_at', now)
+            WHEN 'postbacks_partitions' THEN _postback.ensure_days('postbacks', 'received_at', now)
+            WHEN 'orphans_matched' THEN _postback.match_orphans(now)
+            WHEN 'paths_settled' THEN _postback.settle_touches(now)
+            WHEN 'reports_reconciled' THEN _postback.reconcile_due(now)
+            WHEN 'tiers_changed' THEN _postback.apply_tier_rules(now)
+            WHEN 'alerts_changed' THEN (SELECT count(*) FROM postback.check_alerts(now))
+            ELSE _postback.scan_fraud(substr(task, length('fraud_') + 1), now, is_alone => tasks IS NOT NULL AND cardinality(tasks) = 1)
+        END;
+        RETURN NEXT;
+    END LOOP;
 END
 $$;
-COMMENT ON FUNCTION postback.maintain(timestamptz) IS
+COMMENT ON FUNCTION postback.maintain(timestamptz, text[]) IS
     'Makes daily partitions from yesterday to a week ahead, moves rows out of the DEFAULT partitions, matches postbacks that waited for their click, '
     'widens the paths of conversions to 90 days, brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled), '
     'compares the newest report of a network again after a week where networks.reconcile_weekly asks for it, '
-    'runs the fraud rules over what came since (fraud_found: clicks, conversions and postbacks newly named by a flag), '
-    'applies the rules by which partners change their tier (hourly) and checks the alert rules. '
-    'The proxy calls it each minute; pg_cron may instead.';
+    'applies the rules by which partners change their tier (hourly), checks the alert rules and runs each fraud rule over what came since '
+    '(fraud_<rule>: clicks, conversions and postbacks newly named by a flag). Of these tasks those named, or all with NULL; in one transaction. '
+    'The proxy calls it each minute with one task after the other, so that each commits by itself; pg_cron may instead, with all. '
+    'Errors: 22023 for a task that maintenance_tasks() does not list.';
 
 -- Partitions for the days around now and for every day that has rows in the DEFAULT partition. Returns how many were made.
 CREATE FUNCTION _postback.ensure_days(parent text, day_column text, now timestamptz)
