@@ -80,7 +80,7 @@ SELECT is(pg_temp.state('scanned'), 'rejected 0 held', 'and does what the rule s
 SELECT is(pg_temp.maintained('2026-03-10 13:02+00'), 0::bigint, 'once');
 SELECT set_eq('SELECT scanned_until, array_agg(rule ORDER BY rule) FROM _postback.fraud_state GROUP BY 1', $$VALUES
     ('2026-03-10 13:02+00'::timestamptz, '{datacenter_click,fast_conversion,spoofed_postbacks,transaction_reuse}'::text[]),
-    ('2026-03-10 13:00+00', '{address_fan_out,click_flood,conversion_rate,device_diversity,perfect_interval,reversal_rate}')$$, 'and knows how far, moments and hours');
+    ('2026-03-10 13:00+00', '{address_fan_out,click_flood,conversion_rate,device_diversity,geo_anomaly,perfect_interval,reversal_rate}')$$, 'and knows how far, moments and hours');
 
 -- A rule that fails: here because its flag cannot be written.
 CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
