@@ -132,4 +132,21 @@ SELECT is(pg_temp.post('default', 'click_id=c-never&transaction_id=never&payout=
 SELECT count(*) FROM postback.maintain('2026-03-21 13:00+00') \g /dev/null
 SELECT is((SELECT verdict || ' ' || reason FROM postback.postbacks WHERE transaction_id = 'never'), 'outside_window converted 10 days 01:00:00 after the click', 'stays so, however often somebody looks');
 
+-- A reversal that names the click alone, before its sale or after it: one conversion, taken back.
+SELECT pg_temp.tap('c-before', 1, '2026-03-10 12:00+00'), pg_temp.tap('c-after', 1, '2026-03-10 12:00+00'), pg_temp.tap('c-batch', 1, '2026-03-10 12:00+00') \g /dev/null
+SELECT is(pg_temp.post('default', 'click_id=c-after&transaction_id=after&payout=10', '2026-03-10 13:00+00'), 'accepted', 'a sale');
+SELECT is(pg_temp.post('default', 'click_id=c-after&status=reversed', '2026-03-10 14:00+00'), 'updated', 'and its reversal by the click');
+SELECT is(pg_temp.post('default', 'click_id=c-before&status=reversed', '2026-03-10 13:00+00'), 'accepted', 'the reversal first');
+SELECT isnt(pg_temp.post('default', 'click_id=c-before&transaction_id=before&payout=10', '2026-03-10 14:00+00'), 'accepted', 'then the sale, which joins it');
+SELECT postback.receive_postbacks(ARRAY['default', 'default'], ARRAY['click_id=c-batch&status=reversed', 'click_id=c-batch&transaction_id=batch&payout=10']::bytea[],
+    now => '2026-03-10 13:00+00') \g /dev/null
+SELECT results_eq($$ SELECT transaction_id || ' ' || status, payout::numeric FROM postback.conversions WHERE click_id IN ('c-after', 'c-before', 'c-batch') ORDER BY 1 $$,
+    $$ VALUES ('after reversed', 0::numeric), ('batch reversed', 0), ('before reversed', 0) $$, 'ends the same in each order');
+SELECT is(pg_temp.post('default', 'click_id=c-before&transaction_id=before&payout=10', '2026-03-10 15:00+00'), 'duplicate', 'the sale again is no second one');
+SELECT is(pg_temp.post('default', 'click_id=c-before&transaction_id=second&payout=7', '2026-03-10 16:00+00'), 'accepted', 'another transaction of the click is');
+SELECT is(pg_temp.money('second'), 7::numeric, 'and pays');
+SELECT is(pg_temp.post('default', 'click_id=c-batch&payout=4&event=signup', '2026-03-10 16:00+00'), 'accepted', 'what names no transaction joins none');
+SELECT is((SELECT count(*) FROM postback.postbacks AS p JOIN postback.conversions AS c USING (conversion_id) WHERE c.transaction_id = 'before'), 3::bigint, 'its story has the reversal, the sale and its repeat');
+SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'and the ledger is whole');
+
 SELECT * FROM finish();

@@ -28,6 +28,9 @@ BEGIN
         END IF;
     END IF;
     IF known.conversion_id IS NULL THEN
+        known := _postback.join_reversal(m);
+    END IF;
+    IF known.conversion_id IS NULL THEN
         done := (_postback.begin_conversions(ARRAY[m], repeat))[1];
         IF done.verdict IS NOT NULL THEN
             RETURN done;
@@ -37,6 +40,42 @@ BEGIN
         WHERE k.network_id = m.network_id AND k.dedupe_key = m.dedupe_key;
     END IF;
     RETURN _postback.apply_further(m, known.conversion_id, known.bucket);
+END
+$$;
+
+-- The keys that a message has which names its click and no more.
+CREATE FUNCTION _postback.keys_of_click(click_id text)
+RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY['click_id=' OPERATOR(pg_catalog.||) click_id, 'click_id=' OPERATOR(pg_catalog.||) click_id OPERATOR(pg_catalog.||) '&event='];
+
+-- A sale with a transaction whose click was taken back before by a message that named the click alone: the two are one conversion, whichever
+-- came first. The next sale of that click is one of its own.
+CREATE FUNCTION _postback.join_reversal(m _postback.message)
+RETURNS record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    reversal record;
+BEGIN
+    SELECT v.conversion_id, v.bucket INTO reversal
+    FROM postback.conversion_keys AS k
+    JOIN postback.conversions AS v ON v.conversion_id = k.conversion_id AND v.bucket = k.bucket
+    WHERE m.status IN ('pending', 'approved') AND m.transaction_id IS NOT NULL
+      AND k.network_id = m.network_id AND k.dedupe_key = ANY (_postback.keys_of_click(m.click_id))
+      AND v.click_id = m.click_id AND v.transaction_id IS NULL AND v.status IN ('rejected', 'reversed')
+      AND NOT EXISTS (
+          SELECT FROM postback.conversion_events AS e
+          WHERE e.conversion_id = v.conversion_id AND e.bucket = v.bucket AND e.asserted_status IN ('pending', 'approved'))
+    ORDER BY k.dedupe_key LIMIT 1 FOR UPDATE OF v;
+    IF FOUND THEN
+        INSERT INTO postback.conversion_keys (network_id, dedupe_key, conversion_id, bucket)
+        VALUES (m.network_id, m.dedupe_key, reversal.conversion_id, reversal.bucket)
+        ON CONFLICT ON CONSTRAINT conversion_keys_pkey DO NOTHING;
+        IF NOT FOUND THEN
+            RETURN ROW(NULL::text, NULL::smallint);  -- somebody else's message with this key committed meanwhile
+        END IF;
+        UPDATE postback.conversions AS v SET transaction_id = m.transaction_id, event = m.event
+        WHERE v.conversion_id = reversal.conversion_id AND v.bucket = reversal.bucket;
+    END IF;
+    RETURN reversal;
 END
 $$;
 
