@@ -130,8 +130,8 @@ pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Out
         () = shutdown => None,
         failure = failed(recording.as_mut()) => Some(failure),
     };
-    tracing::info!("draining");
     phase.send_replace(Phase::Draining);
+    tracing::info!("draining");
     if timeout(config.drain, &mut public).await.is_err() {
         phase.send_replace(Phase::Closing);
         let _ = public.await;
