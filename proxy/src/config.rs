@@ -354,7 +354,7 @@ mod tests {
             ("POSTBACK_PAGE_FILE", "/nonexistent/page.html"),
             ("POSTBACK_COUNTRIES_FILE", "/nonexistent/countries.mmdb"),
         ]);
-        assert_eq!(found.len(), 10, "{found:#?}");
+        assert_eq!(found.len(), 11, "{found:#?}");
         assert!(found.iter().any(|problem| problem.contains("\"010.0.0.1\"")));
         assert!(found.iter().any(|problem| problem.starts_with("POSTBACK_LISTNE ")));
     }

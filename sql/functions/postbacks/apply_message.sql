@@ -43,11 +43,6 @@ BEGIN
 END
 $$;
 
--- The keys that a message has which names its click and no more.
-CREATE FUNCTION _postback.keys_of_click(click_id text)
-RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ARRAY['click_id=' OPERATOR(pg_catalog.||) click_id, 'click_id=' OPERATOR(pg_catalog.||) click_id OPERATOR(pg_catalog.||) '&event='];
-
 -- A sale with a transaction whose click was taken back before by a message that named the click alone: the two are one conversion, whichever
 -- came first. The next sale of that click is one of its own.
 CREATE FUNCTION _postback.join_reversal(m _postback.message)
@@ -59,7 +54,7 @@ BEGIN
     FROM postback.conversion_keys AS k
     JOIN postback.conversions AS v ON v.conversion_id = k.conversion_id AND v.bucket = k.bucket
     WHERE m.status IN ('pending', 'approved') AND m.transaction_id IS NOT NULL
-      AND k.network_id = m.network_id AND k.dedupe_key = ANY (_postback.keys_of_click(m.click_id))
+      AND k.network_id = m.network_id AND k.dedupe_key = ANY (ARRAY['click_id=' || m.click_id, 'click_id=' || m.click_id || '&event='])
       AND v.click_id = m.click_id AND v.transaction_id IS NULL AND v.status IN ('rejected', 'reversed')
       AND NOT EXISTS (
           SELECT FROM postback.conversion_events AS e
