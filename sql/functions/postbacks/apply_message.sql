@@ -51,10 +51,14 @@ DECLARE
     reversal record;
 BEGIN
     SELECT v.conversion_id, v.bucket INTO reversal
-    FROM postback.conversion_keys AS k
+    FROM unnest(ARRAY['click_id=' || m.click_id, 'click_id=' || m.click_id || '&event=']) AS named (dedupe_key)
+    CROSS JOIN LATERAL (
+        SELECT w.conversion_id, w.bucket, w.dedupe_key FROM postback.conversion_keys AS w
+        WHERE w.network_id = m.network_id AND w.dedupe_key = named.dedupe_key
+        -- One look into the index for each, whatever the planner thinks of a table that was empty.
+        OFFSET 0) AS k
     JOIN postback.conversions AS v ON v.conversion_id = k.conversion_id AND v.bucket = k.bucket
     WHERE m.status IN ('pending', 'approved') AND m.transaction_id IS NOT NULL
-      AND k.network_id = m.network_id AND k.dedupe_key = ANY (ARRAY['click_id=' || m.click_id, 'click_id=' || m.click_id || '&event='])
       AND v.click_id = m.click_id AND v.transaction_id IS NULL AND v.status IN ('rejected', 'reversed')
       AND NOT EXISTS (
           SELECT FROM postback.conversion_events AS e

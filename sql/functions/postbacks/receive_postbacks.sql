@@ -38,9 +38,9 @@ BEGIN
                         AND r.dedupe_key IS NOT NULL AND NOT starts_with(r.dedupe_key, 'test:')
                         AND row_number() OVER (PARTITION BY r.network_id, r.dedupe_key ORDER BY r.ordinal) = 1
                         AND (SELECT k.conversion_id FROM postback.conversion_keys AS k WHERE k.network_id = r.network_id AND k.dedupe_key = r.dedupe_key) IS NULL
-                        -- Nor its click alone: see join_reversal().
-                        AND (SELECT min(k.conversion_id) FROM postback.conversion_keys AS k
-                             WHERE k.network_id = r.network_id AND k.dedupe_key = ANY (ARRAY['click_id=' || r.click_id, 'click_id=' || r.click_id || '&event='])) IS NULL
+                        -- Nor its click alone: see join_reversal(). One by one: a plan made while there was no key would read all of the network's.
+                        AND (SELECT k.conversion_id FROM postback.conversion_keys AS k WHERE k.network_id = r.network_id AND k.dedupe_key = 'click_id=' || r.click_id) IS NULL
+                        AND (SELECT k.conversion_id FROM postback.conversion_keys AS k WHERE k.network_id = r.network_id AND k.dedupe_key = 'click_id=' || r.click_id || '&event=') IS NULL
                         AS is_first
                     FROM _postback.read_messages(networks, queries, source_ips, tokens, methods, paths, bodies, content_types, postback_ids, at) AS r) AS f;
             END IF;
