@@ -42,7 +42,7 @@ FROM (VALUES
     ('SELECT count(*)::text FROM public.ids, LATERAL postback.record_clicks(codes)', '{200,800}'),
     ('SELECT count(*)::text FROM postback.receive_postbacks(array_fill(''default''::text, ARRAY[50000]), array_fill(''click_id=k1&payout=5&transaction_id=t''::bytea, ARRAY[50000]))', '{200,800}'),
     ('SELECT count(*)::text FROM postback.verify_ledger()', '{10}'),
-    ('SELECT count(*)::text FROM postback.attribution(''linear'')', '{10}'),
+    ('SELECT sum(a.n)::text FROM generate_series(1, 100) AS day, LATERAL (SELECT count(*) AS n FROM postback.attribution(''linear'', until => now() + day * interval ''1 day'')) AS a', '{10,100}'),
     ('SELECT count(*)::text FROM postback.compare_models()', '{10}'),
     ('SELECT count(*)::text FROM _postback.markov_shares(ARRAY(SELECT n * n % 997 FROM generate_series(1::bigint, 200000) AS n), array_fill(20, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), 4)', '{300}'),
     ('SELECT count(*)::text FROM _postback.shapley_shares(ARRAY(SELECT n * n % 997 FROM generate_series(1::bigint, 200000) AS n), array_fill(20, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), array_fill(1::bigint, ARRAY[10000]), ''rate'', 1000000, 1)', '{300}'),
