@@ -78,5 +78,13 @@ SELECT is(array(SELECT DISTINCT what FROM postback.conversion_history('guarded',
     'test: the network said approved 5.00 USD: test; a test, in earnest accepted',
     'test: the network said reversed: test; a test, in earnest duplicate; the same status, payout and time were reported before',
     'test: the network said reversed: test; a test, in earnest updated'], 'and so does the history');
+-- A real reversal of a click alone waits for its sale, and no test is that.
+SELECT postback.add_network('Waiting') \g /dev/null
+SELECT postback.add_network_secret('waiting', 'token', 'token-of-16-bytes-'),
+       postback.add_offer('Waiting', 'https://network.example.com/?c={click_id}', offer_id => 9, network => 'waiting') \g /dev/null
+SELECT postback.record_click(offer_id => 9, campaign_id => 7, click_id => 'real-9', user_agent => 'Mozilla/5.0 (iPhone)', now => '2026-03-10 12:00+00') \g /dev/null
+SELECT is(pg_temp.post('click_id=real-9&status=reversed&token=token-of-16-bytes-', 'waiting'), 'accepted', 'a reversal that names its click alone');
+SELECT is(pg_temp.post('click_id=real-9&transaction_id=t9&payout=5&test=1&token=token-of-16-bytes-', 'waiting'), 'test: a test, in earnest accepted', 'then a test');
+SELECT is((SELECT transaction_id FROM postback.conversions WHERE click_id = 'real-9' AND NOT is_test), NULL, 'which does not join it');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'the ledger is whole, tests included');
 SELECT * FROM finish();

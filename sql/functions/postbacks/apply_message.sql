@@ -27,7 +27,8 @@ BEGIN
             RETURN done;
         END IF;
     END IF;
-    IF known.conversion_id IS NULL THEN
+    -- A test is nobody's sale, and a repeat is the next one.
+    IF known.conversion_id IS NULL AND repeat = 0 AND NOT starts_with(m.dedupe_key, 'test:') THEN
         known := _postback.join_reversal(m);
     END IF;
     IF known.conversion_id IS NULL THEN
