@@ -33,7 +33,8 @@ Below, `https://s.example.com` stands for your short domain and the last part of
   any macro that was not resolved: never taken for a click id, never for an amount.
 - Everything can be said otherwise for one network, for instance `add_network('Mine', 'affise', currency => 'EUR', statuses =>
   '{"4": "rejected"}', parameters => '{"click_id": ["cid"]}')`: status words are added to those of the preset, the names of a field
-  replace them.
+  replace them. `click_slot => 'aff_sub3', macros => '[["click_id", "{aff_sub3}"], ["payout", "{payout}"]]'` are another slot of the
+  offer link and another URL to paste; `slug => 'mine'` is another name in that URL.
 """
 
 PRESETS = """

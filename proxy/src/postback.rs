@@ -77,9 +77,10 @@ pub struct Address<'a> {
     pub token: Option<&'a str>,
 }
 
-/// Reads a path; `None` when it is not one of the three forms. A token may be anything: a wrong one is recorded.
+/// Reads a path; `None` when it is not one of the three forms, with or without a slash at its end. A token may be anything: a wrong
+/// one is recorded.
 pub fn address(path: &str) -> Option<Address<'_>> {
-    let rest = path.strip_prefix(PREFIX)?;
+    let rest = path.strip_suffix('/').unwrap_or(path).strip_prefix(PREFIX)?;
     if rest.is_empty() {
         return Some(Address { network: None, token: None });
     }
@@ -145,6 +146,9 @@ mod tests {
     #[test]
     fn three_forms_of_address() {
         assert_eq!(address("/postback"), Some(Address { network: None, token: None }));
+        assert_eq!(address("/postback/"), Some(Address { network: None, token: None }));
+        assert_eq!(address("/postback/tune/"), Some(Address { network: Some("tune"), token: None }));
+        assert_eq!(address("/postback/tune/s3/"), Some(Address { network: Some("tune"), token: Some("s3") }));
         assert_eq!(address("/postback/tune"), Some(Address { network: Some("tune"), token: None }));
         assert_eq!(address("/postback/tune/s3%00"), Some(Address { network: Some("tune"), token: Some("s3%00") }));
     }
@@ -154,9 +158,9 @@ mod tests {
         for path in [
             "/postbacks",
             "/Postback",
-            "/postback/",
             "/postback//x",
-            "/postback/tune/",
+            "/postback//",
+            "/postback/tune//",
             "/postback/tune/a/b",
             "/postback/..",
             "/postback/%2e%2e",

@@ -32,6 +32,8 @@ CREATE TABLE postback.networks (
     name text NOT NULL,
     slug text NOT NULL,
     preset text NOT NULL CONSTRAINT networks_preset_fkey REFERENCES postback.network_presets,
+    click_slot text NOT NULL,
+    macros jsonb NOT NULL,
     parameters jsonb NOT NULL,
     statuses jsonb NOT NULL,
     default_status postback.conversion_status,
@@ -54,6 +56,8 @@ CREATE TABLE postback.networks (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT networks_slug_key UNIQUE (slug),
     CONSTRAINT networks_slug_is_a_path_segment CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+    CONSTRAINT networks_click_slot_is_a_parameter CHECK (_postback.is_parameter_name(click_slot)),
+    CONSTRAINT networks_macros_are_pairs CHECK (_postback.macros_are_pairs(macros)),
     -- An IPv4 address is compared as what it is, so one mapped into IPv6 would let nobody in. allow_sources() rewrites it.
     CONSTRAINT networks_allowed_cidrs_are_not_mapped CHECK (NOT (inet '::ffff:0.0.0.0/96' >>= ANY (allowed_cidrs))),
     CONSTRAINT networks_signature_scheme_is_known CHECK (signature_scheme IN ('raw1', 'sorted1')),
@@ -75,6 +79,8 @@ CREATE TABLE postback.networks (
 );
 COMMENT ON TABLE postback.networks IS 'An affiliate network or tracker that sends postbacks.';
 COMMENT ON COLUMN postback.networks.slug IS 'The network in its postback URL: /postback/{slug}.';
+COMMENT ON COLUMN postback.networks.click_slot IS 'Parameter of the offer link that carries our click id; what offer_url_hint() says.';
+COMMENT ON COLUMN postback.networks.macros IS 'Array of [parameter, macro] pairs, in the order of the URL that postback_url() prints.';
 COMMENT ON COLUMN postback.networks.joins_payouts IS 'Whether the payout may be several amounts joined by commas, which are added.';
 COMMENT ON COLUMN postback.networks.duplicate_policies IS
     'Event (or *, for every other) to what a further message of a known key does: update (the default) moves the conversion; ignore is a duplicate; '

@@ -195,6 +195,8 @@ def test_path_token_is_checked_and_masked(proxy, networks, click_id, refused, la
     query = f"click_id={click_id}&payout=1.00&transaction_id=path"
     assert proxy.get(f"/postback/pathed/{TOKEN}?{query}").status == 200
     assert last()["path"] == "/postback/pathed/***"
+    assert proxy.get(f"/postback/pathed/{TOKEN}/?{query}").status == 200
+    assert (last()["path"], last()["verdict"]) == ("/postback/pathed/***", "duplicate")
     for path in (
         "",
         f"/{TOKEN[:-1]}",

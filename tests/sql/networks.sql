@@ -1,11 +1,16 @@
 -- A network's configuration is checked when it is typed, not when a message meets it.
 SELECT no_plan();
 SELECT is(postback.add_network('Ünder Näme 7', 'tune') > 0, true, 'any name will do');
-SELECT is((SELECT slug FROM postback.networks WHERE name = 'Ünder Näme 7'), 'nder-n-me-7', 'its slug is a path segment');
+SELECT is((SELECT slug FROM postback.networks WHERE name = 'Ünder Näme 7'), 'under-name-7', 'its slug is a path segment');
 SELECT postback.add_network('ACME Ads, Inc.') \g /dev/null
 SELECT is((SELECT slug FROM postback.networks WHERE name = 'ACME Ads, Inc.'), 'acme-ads-inc', 'lower case with dashes');
-SELECT throws_ok('SELECT postback.add_network(''acme ads inc'')', '23505', NULL, 'two networks cannot share a slug');
-SELECT throws_ok('SELECT postback.add_network(''---'')', '23514', NULL, 'a name without letters or digits has no slug');
+SELECT throws_ok('SELECT postback.add_network(''acme ads inc'')', '23505', 'network "acme-ads-inc" exists already', 'two networks cannot share a slug');
+SELECT throws_ok('SELECT postback.add_network(''---'')', '22023', NULL, 'a name without letters or digits has no slug');
+SELECT throws_ok('SELECT postback.add_network(''Партнёры'')', '22023', NULL, 'nor has one in other letters');
+SELECT ok(postback.add_network('Партнёры', slug => 'partnery') > 0, 'but one can be given');
+SELECT throws_ok('SELECT postback.add_network(''Two'', slug => ''No Slug'')', '22023', NULL, 'which must be a path segment');
+SELECT postback.add_network(repeat('Long name ', 20)) \g /dev/null
+SELECT is((SELECT max(length(slug)) FROM postback.networks), 63, 'a long name is cut');
 SELECT throws_ok('SELECT postback.add_network(''X'', ''nobody'')', 'P0002', 'preset "nobody" does not exist', 'the preset must exist');
 SELECT throws_ok('SELECT postback.add_network(''X'', time_zone => ''Mars/Olympus'')', '22023', NULL, 'so must the time zone');
 SELECT throws_ok('SELECT postback.add_network(''X'', currency => ''usd'')', '23514', NULL, 'a currency is three capital letters');
@@ -21,7 +26,7 @@ SELECT throws_ok('UPDATE postback.networks SET time_zone = ''Mars/Olympus'' WHER
 SELECT matches(postback.postback_url('ACME Ads, Inc.', 'https://s.example.com/'), '^https://s\.example\.com/postback/acme-ads-inc\?click_id=\{click_id\}&',
     'postback_url() takes a name or a slug and keeps the network''s macros');
 SELECT throws_ok('SELECT postback.postback_url(''nobody'', ''https://s.example.com'')', 'P0002', 'network "nobody" does not exist', 'an unknown network has no URL');
-SELECT is(postback.offer_url_hint('nder-n-me-7'), 'aff_click_id={click_id}', 'offer_url_hint() says what the offer link needs');
+SELECT is(postback.offer_url_hint('under-name-7'), 'aff_click_id={click_id}', 'offer_url_hint() says what the offer link needs');
 
 -- Everything in a preset can be said otherwise for one network; the rest stays the preset's.
 SELECT postback.add_network('Mine', 'affise', currency => 'EUR', time_zone => 'Europe/Berlin', parameters => '{"click_id": ["cid"], "token": ["key"]}',
@@ -37,7 +42,7 @@ SELECT results_eq($$
         ARRAY['transaction_id', 'click_id,event'], 'EUR', 'Europe/Berlin', true, '{"rebill": "new", "*": "ignore"}'::jsonb, 'click', 3, 'sha256', '{cid}{secret}', 'ts') $$,
     'overrides are merged over the preset');
 SELECT postback.add_network('Same', 'affise') \g /dev/null
-SELECT ok(n.parameters = p.parameters AND n.statuses = p.statuses AND n.dedupe = p.dedupe AND n.default_status IS NOT DISTINCT FROM p.default_status
+SELECT ok(n.click_slot = p.click_slot AND n.macros = p.macros AND n.parameters = p.parameters AND n.statuses = p.statuses AND n.dedupe = p.dedupe AND n.default_status IS NOT DISTINCT FROM p.default_status
     AND n.currency = p.currency AND n.time_zone = p.time_zone AND n.joins_payouts = p.joins_payouts, 'without overrides a network is its preset')
 FROM postback.networks AS n JOIN postback.network_presets AS p USING (preset) WHERE n.slug = 'same';
 SELECT postback.add_network('Mapped', allowed_cidrs => '{::ffff:198.51.100.0/120,2001:db8::/32}') \g /dev/null
@@ -47,6 +52,13 @@ SELECT postback.add_network_secret('mine', 'token', 'the-token-of-mine') \g /dev
 SELECT is(postback.postback_url('mine', 'https://s.example.com'),
     'https://s.example.com/postback/mine?cid={sub1}&payout={sum}&currency={currency}&offerid={offerid}&transactionid={transactionid}&goal={goal}&status={status}&timestamp={timestamp}'
     '&key=the-token-of-mine', 'the URL has the names that the network reads, and the preset''s macros');
+
+SELECT postback.add_network('Slots', 'tune', click_slot => 'aff_sub3', macros => '[["click_id", "{aff_sub3}"], ["payout", "{payout}"], ["sum", "{sale}"]]') \g /dev/null
+SELECT is(postback.offer_url_hint('slots'), 'aff_sub3={click_id}', 'the click id rides in the slot of this network');
+SELECT is(postback.postback_url('slots', 'https://s.example.com'), 'https://s.example.com/postback/slots?click_id={aff_sub3}&payout={payout}&sum={sale}',
+    'and its own macros are asked for');
+SELECT is(query LIKE 'click\_id=%', true, 'a test has its names') FROM postback.test_postback('slots');
+SELECT throws_ok('UPDATE postback.networks SET macros = ''[["a"]]'' WHERE slug = ''slots''', '23514', NULL, 'what is no pair is refused later too');
 
 SELECT throws_ok(format('SELECT postback.add_network(''X'', %s)', given), '22023', message, format('%s is refused', given))
 FROM (VALUES
@@ -70,6 +82,14 @@ FROM (VALUES
     ('duplicate_policies => ''{"sale": null}''', 'the duplicate policy "null" of the event "sale" is not known'),
     ('reversal_scope => ''all''', 'reversal_scope "all" is not known'),
     ('reversal_limit => 0', 'reversal_limit must be at least 1'),
+    ('click_slot => ''a=b''', 'click_slot "a=b" is no parameter of a link'),
+    ('click_slot => ''''', 'click_slot "" is no parameter of a link'),
+    ('macros => ''{"click_id": "{aff_sub}"}''', 'macros must be a JSON array of pairs'),
+    ('macros => ''[]''', 'macros must be a JSON array of pairs'),
+    ('macros => ''[["click_id"]]''', 'macros must be a JSON array of pairs'),
+    ('macros => ''[["click&id", "{aff_sub}"]]''', 'macros must be a JSON array of pairs'),
+    ('macros => ''[["click_id", 1]]''', 'macros must be a JSON array of pairs'),
+    ('macros => ''[["click_id", ""]]''', 'macros must be a JSON array of pairs'),
     ('hash_algorithm => ''md5''', 'hash_algorithm and hash_template go together'),
     ('hash_template => ''{secret}''', 'hash_algorithm and hash_template go together'),
     ('hash_algorithm => ''crc32'', hash_template => ''{secret}''', 'hash_algorithm "crc32" is not known'),

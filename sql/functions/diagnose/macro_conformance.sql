@@ -24,7 +24,7 @@ BEGIN
                jsonb_build_object('event', f.value) AS map
         FROM postback.networks AS n
         JOIN postback.network_presets AS p ON p.preset = n.preset
-        CROSS JOIN LATERAL jsonb_array_elements(p.macros) WITH ORDINALITY AS m (pair, place)
+        CROSS JOIN LATERAL jsonb_array_elements(n.macros) WITH ORDINALITY AS m (pair, place)
         JOIN LATERAL jsonb_each(n.parameters) AS f ON f.value ? _postback.parameter_name(m.pair ->> 0, p.parameters, n.parameters)
         WHERE n.network_id = id AND f.key NOT IN ('token', 'signature')
     ), seen AS (

@@ -9,7 +9,6 @@ DECLARE
     net CONSTANT postback.networks := (SELECT w FROM postback.networks AS w WHERE w.network_id = network);
     s CONSTANT postback.sends := (SELECT w FROM postback.sends AS w WHERE w.send_id = send);
     id CONSTANT text := postback.mint_click_id(NULL, now);
-    slot CONSTANT text := (SELECT p.click_slot FROM postback.network_presets AS p WHERE p.preset = net.preset);
     names CONSTANT text[] := _postback.click_parameters(o.url_template);
     -- What is behind the # stays in the phone.
     is_sent CONSTANT boolean := strpos(split_part(_postback.render_url(o.url_template, id, s.campaign_id, s.segment_id, s.variant_id, o.offer_id,
@@ -31,10 +30,10 @@ BEGIN
     (2, 'links_minted', coalesce(s.messages > 0, false),
         CASE WHEN s.send_id IS NULL THEN 'the offer has no send yet' ELSE format('send %s has %s links', s.send_id, s.messages) END,
         'create_send() and mint_links() first.'),
-    (3, 'offer_url_parameter', names = '{}' OR net.preset = 'generic' OR names && array(SELECT jsonb_array_elements_text(net.parameters -> 'click_id') UNION SELECT slot),
+    (3, 'offer_url_parameter', names = '{}' OR net.preset = 'generic' OR names && array(SELECT jsonb_array_elements_text(net.parameters -> 'click_id') UNION SELECT net.click_slot),
         CASE WHEN names = '{}' THEN 'the click id is no parameter of its own' ELSE format('the click id is in %s, the network gives back %s',
             array_to_string(names, ', '), concat_ws(', ', VARIADIC array(SELECT jsonb_array_elements_text(net.parameters -> 'click_id')))) END,
-        format('Let url_template carry %s={click_id}.', slot)),
+        format('Let url_template carry %s={click_id}.', net.click_slot)),
     (4, 'redirect_chain', is_fresh AND run.carries_click_id,
         coalesce(seen, CASE WHEN run.carries_click_id THEN format('each of %s hops carried the click id', jsonb_array_length(run.hops)) ELSE run.lost_at END),
         CASE WHEN is_fresh THEN 'Let the page where it is lost hand its parameters on.' ELSE follow END),
@@ -56,7 +55,7 @@ DECLARE
     preset CONSTANT postback.network_presets := (SELECT p FROM postback.network_presets AS p WHERE p.preset = net.preset);
     -- The fields that the network is asked for, by its own names.
     asked CONSTANT text[] := array(
-        SELECT DISTINCT f.key FROM jsonb_array_elements(preset.macros) AS m (pair)
+        SELECT DISTINCT f.key FROM jsonb_array_elements(net.macros) AS m (pair)
         JOIN jsonb_each(net.parameters) AS f ON f.value ? _postback.parameter_name(m.pair ->> 0, preset.parameters, net.parameters));
     failing CONSTANT text[] := array(
         SELECT m.parameter || '=' || m.macro FROM postback.macro_conformance(net.slug, 200, now) AS m

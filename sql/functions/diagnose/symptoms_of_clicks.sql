@@ -23,15 +23,14 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY
     SELECT 'click_id_in_unknown_parameter', 'critical', 'offer ' || o.offer_id,
-           jsonb_build_object('network', n.slug, 'url_carries_it_in', to_jsonb(c.names), 'network_gives_back', (n.parameters -> 'click_id') || to_jsonb(p.click_slot)),
-           format('Let the offer''s url_template carry %s={click_id}: see offer_url_hint(%L).', p.click_slot, n.slug)
+           jsonb_build_object('network', n.slug, 'url_carries_it_in', to_jsonb(c.names), 'network_gives_back', (n.parameters -> 'click_id') || to_jsonb(n.click_slot)),
+           format('Let the offer''s url_template carry %s={click_id}: see offer_url_hint(%L).', n.click_slot, n.slug)
     FROM postback.offers AS o
     JOIN postback.networks AS n ON n.network_id = o.network_id
-    JOIN postback.network_presets AS p ON p.preset = n.preset
     CROSS JOIN LATERAL (SELECT _postback.click_parameters(o.url_template) AS names) AS c
     -- An id in the path is a matter between offer and network; and a network of any kind may use any slot.
     WHERE o.offer_id = ANY (offers) AND cardinality(c.names) > 0 AND n.preset <> 'generic'
-      AND NOT c.names && array(SELECT jsonb_array_elements_text(n.parameters -> 'click_id') UNION SELECT p.click_slot);
+      AND NOT c.names && array(SELECT jsonb_array_elements_text(n.parameters -> 'click_id') UNION SELECT n.click_slot);
 END
 $$;
 

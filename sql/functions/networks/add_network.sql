@@ -18,23 +18,33 @@ CREATE FUNCTION postback.add_network(
     reversal_limit integer DEFAULT 10,
     hash_algorithm text DEFAULT NULL,
     hash_template text DEFAULT NULL,
-    signed_time_parameter text DEFAULT NULL)
+    signed_time_parameter text DEFAULT NULL,
+    click_slot text DEFAULT NULL,
+    macros jsonb DEFAULT NULL,
+    slug text DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     new_network integer;
+    path CONSTANT text := coalesce(slug, _postback.slug_of(name));
 BEGIN
+    IF path IS NULL OR path !~ '^[a-z0-9][a-z0-9-]{0,62}$' THEN
+        RAISE EXCEPTION '"%" is no name in a URL: small letters, digits and dashes, at most 63', coalesce(slug, name)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say slug => ''my-network''; the name itself may be any.';
+    ELSIF EXISTS (SELECT FROM postback.networks AS n WHERE n.slug = path) THEN
+        RAISE EXCEPTION 'network "%" exists already', path USING ERRCODE = 'unique_violation', HINT = 'Say slug => to give this one another name in its URL.';
+    END IF;
     IF time_zone IS NOT NULL AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = time_zone) THEN
         RAISE EXCEPTION 'time zone "%" is not known', time_zone USING ERRCODE = 'invalid_parameter_value',
             HINT = 'SELECT name FROM pg_timezone_names lists them.';
     END IF;
     PERFORM _postback.check_parameters(parameters), _postback.check_statuses(statuses), _postback.check_dedupe(dedupe),
         _postback.check_duplicate_policies(duplicate_policies), _postback.check_reversals(reversal_scope, reversal_limit),
-        _postback.check_hash(hash_algorithm, hash_template);
-    INSERT INTO postback.networks (name, slug, preset, parameters, statuses, default_status, dedupe, currency, time_zone, joins_payouts,
+        _postback.check_hash(hash_algorithm, hash_template), _postback.check_macros(click_slot, macros);
+    INSERT INTO postback.networks (name, slug, preset, click_slot, macros, parameters, statuses, default_status, dedupe, currency, time_zone, joins_payouts,
         duplicate_policies, reversal_scope, reversal_limit, allowed_cidrs, signature_scheme, signature_covers_target,
         signed_time_parameter, hash_algorithm, hash_template, answer_body)
-    SELECT name, trim(BOTH '-' FROM regexp_replace(lower(name), '[^a-z0-9]+', '-', 'g')), p.preset,
+    SELECT name, path, p.preset, coalesce(click_slot, p.click_slot), coalesce(macros, p.macros),
            p.parameters || coalesce(parameters, '{}'), jsonb_strip_nulls(p.statuses || coalesce(lower(statuses::text)::jsonb, '{}')),
            coalesce(default_status, p.default_status), coalesce(dedupe, p.dedupe), coalesce(currency, p.currency),
            coalesce(time_zone, p.time_zone), coalesce(joins_payouts, p.joins_payouts), duplicate_policies, reversal_scope,
@@ -50,10 +60,42 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postback.add_network(text, text, text, text, cidr[], text, boolean, text, jsonb, jsonb, postback.conversion_status,
-    text[], boolean, jsonb, text, integer, text, text, text) IS
-    'Adds a network from a preset and returns its network_id. Its postback URL is /postback/{slug}; the slug is the name in lower case '
-    'with dashes. What is left out comes from the preset; parameters and statuses are merged over it: a field''s names replace those of '
-    'the preset, a status word given as null is taken away.';
+    text[], boolean, jsonb, text, integer, text, text, text, text, jsonb, text) IS
+    'Adds a network from a preset and returns its network_id. Its postback URL is /postback/{slug}; a slug that is left out is the name in '
+    'lower case, without accents, with dashes. What else is left out comes from the preset; parameters and statuses are merged over it: a '
+    'field''s names replace those of the preset, a status word given as null is taken away. click_slot and macros ([["parameter", "{macro}"], …]) '
+    'are what offer_url_hint() and postback_url() print.';
+
+CREATE FUNCTION _postback.slug_of(name text)
+RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    plain text := name;
+BEGIN
+    IF getdatabaseencoding() = 'UTF8' THEN
+        plain := regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g');
+    END IF;
+    RETURN trim(BOTH '-' FROM left(trim(BOTH '-' FROM regexp_replace(lower(plain), '[^a-z0-9]+', '-', 'g')), 63));
+END
+$$;
+
+-- What may stand before the = of a query. For the constraints of networks, so that it runs with any caller's search_path.
+CREATE FUNCTION _postback.is_parameter_name(name text)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN name ~ '^[^\s&=#?;]+$';
+END
+$$;
+
+CREATE FUNCTION _postback.macros_are_pairs(macros jsonb)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN jsonb_typeof(macros) = 'array' AND macros <> '[]' AND NOT EXISTS (
+        SELECT FROM jsonb_array_elements(macros) AS m (pair)
+        WHERE jsonb_typeof(m.pair) <> 'array' OR jsonb_array_length(m.pair) <> 2 OR jsonb_typeof(m.pair -> 0) <> 'string'
+           OR jsonb_typeof(m.pair -> 1) <> 'string' OR NOT _postback.is_parameter_name(m.pair ->> 0) OR m.pair ->> 1 !~ '^[^\s&]+$');
+END
+$$;
 
 -- The checks of add_network(): what is typed wrong is refused with the list of what is right, before a message meets it.
 CREATE FUNCTION _postback.check_parameters(parameters jsonb)
@@ -162,6 +204,19 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION _postback.check_macros(click_slot text, macros jsonb)
+RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT _postback.is_parameter_name(click_slot) THEN
+        RAISE EXCEPTION 'click_slot "%" is no parameter of a link', click_slot USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Such as aff_sub2: one parameter name, without = or &.';
+    ELSIF NOT _postback.macros_are_pairs(macros) THEN
+        RAISE EXCEPTION 'macros must be a JSON array of pairs' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Such as [["click_id", "{aff_sub2}"], ["payout", "{payout}"]]: a parameter name and what the network puts in.';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION postback.postback_url(network text, base_url text)
 RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -175,7 +230,7 @@ BEGIN
                 ORDER BY s.not_before <= clock_timestamp() DESC, s.secret_id DESC LIMIT 1), '')
             || '?' || (SELECT string_agg(_postback.parameter_name(m.pair ->> 0, p.parameters, n.parameters) || '=' || (m.pair ->> 1), '&'
                     ORDER BY m.place)
-                FROM jsonb_array_elements(p.macros) WITH ORDINALITY AS m (pair, place))
+                FROM jsonb_array_elements(n.macros) WITH ORDINALITY AS m (pair, place))
             || coalesce('&' || _postback.parameter_name('token', '{"token": ["token"]}', n.parameters) || '='
                 || (SELECT s.secret FROM _postback.network_secrets AS s
                 WHERE s.network_id = id AND s.kind = 'token' AND s.not_after > clock_timestamp()
@@ -201,8 +256,7 @@ CREATE FUNCTION postback.offer_url_hint(network text)
 RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (
-        SELECT p.click_slot || '={click_id}' FROM postback.networks AS n JOIN postback.network_presets AS p ON p.preset = n.preset
-        WHERE n.network_id = _postback.network_id(network));
+        SELECT n.click_slot || '={click_id}' FROM postback.networks AS n WHERE n.network_id = _postback.network_id(network));
 END
 $$;
 COMMENT ON FUNCTION postback.offer_url_hint(text) IS 'What to append to the network''s offer link, so that it carries our click id.';

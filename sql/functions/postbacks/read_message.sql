@@ -23,7 +23,7 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan A
 BEGIN
     RETURN QUERY
     SELECT p.ordinal::integer + first - 1, i.postback_id, t.received_at, n.network_id, m.method,
-        CASE WHEN p.token IS NULL THEN p.path ELSE regexp_replace(p.path, '[^/]*$', '***') END,
+        CASE WHEN p.token IS NULL THEN p.path ELSE regexp_replace(p.path, '[^/]*/?$', '***') END,
         _postback.mask_tokens(p.query, n.parameters), CASE WHEN p.body IS NOT NULL THEN _postback.mask_tokens(p.body, n.parameters) END, p.content_type, p.source_ip,
         coalesce(proof.checks, '{}'), CASE WHEN n.network_id IS NULL THEN 'no network of this name' ELSE proof.failure END,
         coalesce(said.problem, CASE WHEN s.pays AND (said.click_id IS NOT NULL OR said.transaction_id IS NOT NULL) THEN said.payout_problem END),

@@ -39,7 +39,7 @@ DECLARE
     m _postback.message;
 BEGIN
     postback_id := postback.mint_click_id(NULL, at);
-    query := _postback.test_query(net.preset, net.parameters, net.statuses, net.currency, click, 'test-' || right(postback_id, 12), payout, status);
+    query := _postback.test_query(net.macros, net.parameters, net.statuses, net.currency, click, 'test-' || right(postback_id, 12), payout, status);
     m := (SELECT r FROM _postback.read_messages(ARRAY[net.slug], ARRAY[convert_to(query, 'UTF8')], NULL, NULL, NULL,
               ARRAY['/postback/' || net.slug], NULL, NULL, ARRAY[postback_id], at) AS r);
     -- Who may call this function needs no secret; and each call is a transaction of its own, whatever the recipe of the key.
@@ -54,7 +54,7 @@ COMMENT ON FUNCTION postback.test_postback(text, text, numeric, postback.convers
 
 -- The message in the words of the network: the parameters of the URL that is pasted there.
 CREATE FUNCTION _postback.test_query(
-    preset text, parameters jsonb, statuses jsonb, currency text, click_id text, transaction_id text, payout numeric,
+    macros jsonb, parameters jsonb, statuses jsonb, currency text, click_id text, transaction_id text, payout numeric,
     status postback.conversion_status)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -65,8 +65,7 @@ DECLARE
 BEGIN
     RETURN (
         WITH asked AS (
-            SELECT m.pair ->> 0 AS name, m.place FROM postback.network_presets AS p
-            CROSS JOIN LATERAL jsonb_array_elements(p.macros) WITH ORDINALITY AS m (pair, place) WHERE p.preset = preset
+            SELECT m.pair ->> 0 AS name, m.place FROM jsonb_array_elements(macros) WITH ORDINALITY AS m (pair, place)
         ), filled AS (
             SELECT f.field, coalesce(min(a.place), 1000) AS place, coalesce((array_agg(a.name ORDER BY a.place) FILTER (WHERE a.name IS NOT NULL))[1], f.names ->> 0) AS name
             FROM jsonb_each(parameters) AS f (field, names) LEFT JOIN asked AS a ON f.names ? a.name
