@@ -32,7 +32,7 @@ COMMENT ON COLUMN postback.alert_rules.metric IS
     'network: unexplained share of its newest reconciled report. fraud_flags per fraud rule: flags raised.';
 COMMENT ON COLUMN postback.alert_rules.severity IS 'info, warning or critical: passed on to the alert.';
 COMMENT ON COLUMN postback.alert_rules.duration IS 'Length of the period that is measured; it ends now.';
-COMMENT ON COLUMN postback.alert_rules.baseline_days IS 'So many days before, the same hours are what is usual; 0: nothing is, and the value itself is compared with the threshold.';
+COMMENT ON COLUMN postback.alert_rules.baseline_days IS 'So many days before, the same hours are what is usual; 0: nothing is, and the value itself is compared with the threshold. Of a network without such hours no postback is usually refused or unmatched.';
 COMMENT ON COLUMN postback.alert_rules.direction IS 'Which change is an alert: drop, rise or either.';
 COMMENT ON COLUMN postback.alert_rules.relative IS 'Whether threshold is a share of what is usual (0.5: by half), else a difference in the metric''s own unit.';
 COMMENT ON COLUMN postback.alert_rules.threshold IS 'How large the change has to be. Shares are 0 to 1. What may be chance (three standard errors of a share) is no alert.';

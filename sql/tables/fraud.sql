@@ -11,7 +11,7 @@ CREATE TABLE postback.fraud_rules (
     CONSTRAINT fraud_rules_severity_is_known CHECK (severity IN ('low', 'medium', 'high')),
     CONSTRAINT fraud_rules_action_is_known CHECK (action IN ('flag', 'hold', 'reject'))
 );
-COMMENT ON TABLE postback.fraud_rules IS 'What is looked for, one row per rule. Change parameters, severity and action as you like; flags keep those they were raised with.';
+COMMENT ON TABLE postback.fraud_rules IS 'What is looked for, one row per rule. Change parameters, severity and action as you like; flags keep those they were raised with, but an open one that grows takes on a stricter action.';
 COMMENT ON COLUMN postback.fraud_rules.parameters IS 'Numbers of the rule by name, checked when saved; a missing one has its default (see docs/trust.md).';
 COMMENT ON COLUMN postback.fraud_rules.action IS
     'flag: a row to look at; hold: its conversions stay out of payables() until it is resolved; reject: they are rejected at once, whatever their network says later.';
@@ -59,6 +59,7 @@ CREATE TABLE postback.flags (
     CONSTRAINT flags_closed_ones_are_decided CHECK ((status = 'open') = (decision IS NULL) AND (status = 'open') = (closed_at IS NULL))
 );
 CREATE UNIQUE INDEX flags_open_key ON postback.flags (rule, subject_kind, subject) WHERE status = 'open';
+CREATE INDEX flags_closed_idx ON postback.flags (rule, subject_kind, subject) WHERE status <> 'open';
 CREATE INDEX flags_opened_at_idx ON postback.flags (opened_at);
 COMMENT ON TABLE postback.flags IS 'What the rules found: one open flag per rule and subject, which grows while more of the same is found.';
 COMMENT ON COLUMN postback.flags.subject IS 'What it is about: a conversion id, an address, a range, or the number of a send, partner or network.';
@@ -66,7 +67,7 @@ COMMENT ON COLUMN postback.flags.clicks IS 'How many clicks it names; likewise c
 COMMENT ON COLUMN postback.flags.first_at IS 'Time of the earliest thing that it names.';
 COMMENT ON COLUMN postback.flags.evidence IS 'The numbers that decided, beside the rule''s limits; never an address or a user agent.';
 COMMENT ON COLUMN postback.flags.private_evidence IS 'Addresses and user agents, for admins.';
-COMMENT ON COLUMN postback.flags.decision IS 'How it was closed: release what was held, or reject it. A dismissed flag releases.';
+COMMENT ON COLUMN postback.flags.decision IS 'How it was closed: release what was held, or reject it. A dismissed flag releases. After a rejection the next flag of its subject holds at least.';
 COMMENT ON COLUMN postback.flags.closed_by IS 'Session user that closed it.';
 
 -- What each flag names. A rule names a thing under a subject once, also when the flag has been closed: a second scan finds nothing new.

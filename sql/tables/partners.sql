@@ -62,6 +62,7 @@ CREATE TABLE postback.partners (
     time_zone text NOT NULL DEFAULT 'UTC',
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT partners_name_key UNIQUE (name),
+    CONSTRAINT partners_tier_since_is_finite CHECK (isfinite(tier_since)),
     CONSTRAINT partners_time_zone_is_known CHECK (timestamp '2000-01-01' AT TIME ZONE time_zone IS NOT NULL)
 );
 COMMENT ON TABLE postback.partners IS
@@ -69,7 +70,7 @@ COMMENT ON TABLE postback.partners IS
 COMMENT ON COLUMN postback.partners.tier_id IS 'The tier of now. UPDATE it, and why: each change becomes a row of tier_changes and touches no closed statement.';
 COMMENT ON COLUMN postback.partners.tier_since IS 'When the partner came into the tier; the moment of the UPDATE, unless it names a later time than the last one.';
 COMMENT ON COLUMN postback.partners.tier_reason IS 'Why: a rule with its evidence, or somebody''s words.';
-COMMENT ON COLUMN postback.partners.time_zone IS 'Whose days and months the caps are for.';
+COMMENT ON COLUMN postback.partners.time_zone IS 'Whose days and months the caps are for. Days of closed statements stay those of the zone of then.';
 
 CREATE TABLE postback.tier_changes (
     partner_id bigint NOT NULL CONSTRAINT tier_changes_partner_fkey REFERENCES postback.partners,

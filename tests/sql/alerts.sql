@@ -87,7 +87,18 @@ SELECT 'p' || n, 1, 1, 1, '2026-03-10 14:00+00'::timestamptz + n * interval '1 m
 SELECT results_eq($$ SELECT * FROM postback.check_alerts('2026-03-10 14:30+00') WHERE alert = 'payout_changed' $$, $$ VALUES ('payout_changed', 'offer 1 in USD', 'raised') $$, 'another payout than usual');
 SELECT pg_temp.messages('2026-03-10 14:00+00', 'unmatched', 20) \g /dev/null
 SELECT results_eq($$ SELECT alert, status FROM postback.check_alerts('2026-03-10 14:30+00') WHERE alert = 'unmatched_postbacks' $$,
-    $$ SELECT NULL::text, NULL::text WHERE false $$, 'what is against no usual hours is not known to be unusual');
+    $$ VALUES ('unmatched_postbacks', 'raised') $$, 'where there are no usual hours, unmatched messages are unusual');
+SELECT results_eq($$ SELECT alert, status FROM postback.check_alerts('2026-03-10 16:00+00') WHERE alert = 'unmatched_postbacks' $$,
+    $$ VALUES ('unmatched_postbacks', 'resolved') $$, 'until they are over');
+SELECT postback.add_network('fresh') \g /dev/null
+INSERT INTO postback.postbacks (postback_id, received_at, network_id, method, checks, verdict)
+SELECT postback.mint_click_id(NULL, at), at, (SELECT network_id FROM postback.networks WHERE slug = 'fresh'), 'GET', '{}', 'unauthenticated'
+FROM generate_series(timestamptz '2026-03-10 16:30+00', '2026-03-10 16:38+00', '1 minute') AS at;
+SELECT is_empty($$ SELECT * FROM postback.check_alerts('2026-03-10 16:40+00') WHERE subject = 'network fresh' $$, 'nine refused messages of a new network may be a rehearsal');
+INSERT INTO postback.postbacks (postback_id, received_at, network_id, method, checks, verdict)
+SELECT postback.mint_click_id(NULL, '2026-03-10 16:39+00'), '2026-03-10 16:39+00', (SELECT network_id FROM postback.networks WHERE slug = 'fresh'), 'GET', '{}', 'unauthenticated';
+SELECT results_eq($$ SELECT * FROM postback.check_alerts('2026-03-10 16:40+00') WHERE subject = 'network fresh' $$,
+    $$ VALUES ('refused_postbacks', 'network fresh', 'raised') $$, 'ten are an alert from its first hour on');
 SELECT pg_temp.messages('2026-03-11 11:30+00', 'accepted', 30), pg_temp.messages('2026-03-11 11:40+00', 'unmatched', 20), pg_temp.hour('2026-03-11 10:00+00', 'rise-', 4) \g /dev/null
 SELECT results_eq($$ SELECT * FROM postback.check_alerts('2026-03-11 12:00+00') WHERE alert IN ('unmatched_postbacks', 'conversion_rate_rise') $$, $$ VALUES
     ('conversion_rate_rise', 'offer 1', 'raised'), ('unmatched_postbacks', 'network net', 'raised') $$, 'four times as many convert, and two in five messages know no click');

@@ -24,6 +24,14 @@ SELECT throws_like($$UPDATE postback.fraud_rules SET parameters = '{"seconds": "
 SELECT throws_like($$UPDATE postback.fraud_rules SET parameters = '[]' WHERE rule = 'fast_conversion'$$, '%no JSON object', 'or no object');
 SELECT throws_like($$INSERT INTO postback.fraud_rules (rule, description) VALUES ('hunch', '')$$, 'there is no fraud rule "hunch"', 'and a rule that nobody wrote');
 
+SELECT throws_like(format('UPDATE postback.fraud_rules SET parameters = %L WHERE rule = %L', given, rule), '%cannot be%', given || ' of ' || rule || ' is refused')
+FROM (VALUES ('click_flood', '{"clicks": 2.5}'), ('click_flood', '{"minutes": 0.5}'), ('reversal_rate', '{"days": 0.5}'), ('perfect_interval', '{"variation": 1e-400}'),
+    ('geo_anomaly', '{"people": 99.9}'), ('conversion_rate', '{"clicks": 1e300}')) AS g (rule, given);
+SELECT throws_ok(format('SELECT * FROM postback.fraud_scan(%L)', since), '22023', NULL, format('a scan from %s is refused', coalesce(since::text, 'NULL')))
+FROM unnest('{-infinity,infinity,NULL}'::timestamptz[]) AS since;
+SELECT is((SELECT sum(items) FROM postback.fraud_scan('2026-03-10 15:00+00', '2026-03-10 14:00+00')), 0::numeric, 'one that ends before it begins finds nothing');
+SELECT throws_ok('SELECT postback.load_ip_ranges(''cloud'', NULL)', '22004', NULL, 'no list is not an empty one');
+
 -- Fast conversions, with the event.
 SELECT pg_temp.tap('f' || n, n, '2026-03-10 12:10:00.5+00', '192.0.2.1', 'Phone ' || n) FROM generate_series(1, 6) AS n \g /dev/null
 SELECT pg_temp.convert('fast', 'f1', '2026-03-10 12:10:02+00'), pg_temp.convert('slow', 'f2', '2026-03-10 12:10:02.6+00'),

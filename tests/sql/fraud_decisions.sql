@@ -68,6 +68,41 @@ SELECT ok(postback.dismiss_flag((SELECT flag_id FROM postback.flags WHERE rule =
 SELECT is(pg_temp.state('both'), 'approved 10', 'it pays');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'the ledger verifies');
 
+-- A decision counts against what somebody did by hand before it.
+UPDATE postback.fraud_rules SET action = 'reject';
+SELECT is(pg_temp.convert('hand', 'c7', '2026-03-10 12:00:01+00'), 'accepted', 'one more');
+UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'hand';
+SELECT is(pg_temp.state('hand'), 'approved 10 held', 'approved by hand');
+SELECT is(postback.resolve_flag(pg_temp.flag('hand'), 'reject'), 1::bigint, 'rejected again');
+SELECT is(pg_temp.state('hand'), 'rejected 0 held', 'it is');
+UPDATE postback.conversions SET status = 'approved' WHERE transaction_id = 'hand';
+SELECT is((SELECT sum(items) FROM postback.fraud_scan('2026-03-10 11:00+00', '2026-03-10 14:00+00')), 0::numeric, 'a scan is no decision');
+SELECT is(pg_temp.state('hand'), 'approved 10 held', 'what was approved after it stands');
+
+-- Who was judged once is held at least. A flag that grows is as strict as its rule.
+UPDATE postback.fraud_rules SET action = 'flag';
+SELECT postback.load_ip_ranges('other', '{198.51.100.0/24}') \g /dev/null
+INSERT INTO postback.clicks (click_id, subscriber_id, offer_id, campaign_id, clicked_at, visitor, ip_address, user_agent)
+SELECT 'd' || n, n, 1, 456, '2026-03-10 12:10+00', 'human', '198.51.100.7', 'Phone' FROM generate_series(1, 4) AS n;
+CREATE FUNCTION pg_temp.late(n integer) RETURNS text LANGUAGE sql AS $$
+    INSERT INTO postback.conversions (transaction_id, click_id, payout, converted_at)
+    VALUES ('late' || n, 'd' || n, 10, timestamptz '2026-03-10 12:30+00' + n * interval '10 minutes');
+    SELECT postback.fraud_scan('2026-03-10 12:00+00', '2026-03-10 14:00+00');
+    SELECT pg_temp.state('late' || n)
+$$;
+CREATE FUNCTION pg_temp.range_flag() RETURNS bigint LANGUAGE sql AS $$
+    SELECT max(f.flag_id) FROM postback.flags AS f WHERE f.rule = 'datacenter_click' AND f.subject = '198.51.100.0/24'
+$$;
+SELECT is(pg_temp.late(1), 'approved 10', 'flagged, and paid');
+SELECT is(postback.resolve_flag(pg_temp.range_flag(), 'reject'), 1::bigint, 'somebody judges the range');
+SELECT is(pg_temp.late(2), 'approved 10 held', 'its next conversion is held, though the rule only flags');
+SELECT is(postback.resolve_flag(pg_temp.range_flag(), 'release'), 0::bigint, 'this one is fine');
+SELECT is(pg_temp.late(3), 'approved 10', 'and so is the next');
+UPDATE postback.fraud_rules SET action = 'reject';
+SELECT is(pg_temp.late(4), 'rejected 0 held', 'the rule is stricter now');
+SELECT is(pg_temp.state('late3'), 'rejected 0 held', 'for all that the open flag names');
+SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'the ledger verifies');
+
 SELECT throws_ok('SELECT postback.resolve_flag(1, ''burn'')', '22023', 'decision "burn" is not known', 'an unknown decision is refused');
 SELECT throws_ok('SELECT postback.dismiss_flag(-1)', 'P0002', 'there is no flag -1', 'so is an unknown flag');
 

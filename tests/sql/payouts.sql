@@ -183,9 +183,16 @@ SELECT throws_ok(statement, state, NULL, statement || ' is refused') FROM (VALUE
     ('SELECT * FROM postback.payables(404)', 'P0002'), ('SELECT * FROM postback.payables(11, ''infinity'')', '22023'), ('SELECT * FROM postback.payables(11, NULL)', '22023'),
     ('SELECT * FROM postback.close_payout(NULL)', '22004'), ('SELECT * FROM postback.close_payout(404)', 'P0002'),
     ('SELECT * FROM postback.close_payout(11, ''2026-04-10 00:00+00'', ''2026-04-09 00:00+00'')', '22023'),
+    ('SELECT * FROM postback.close_payout(11, clock_timestamp() + interval ''1 day'', clock_timestamp() + interval ''2 days'')', '22023'),
+    ('INSERT INTO postback.partners (name, tier_id, tier_since) VALUES (''x'', 1, ''-infinity'')', '23514'), ('UPDATE postback.partners SET tier_id = 2, tier_since = ''infinity'' WHERE partner_id = 11', '23514'),
     ('INSERT INTO postback.payout_tiers (name, share) VALUES (''x'', 1.5)', '23514'), ('INSERT INTO postback.payout_tiers (name, share, daily_cap) VALUES (''x'', 1, 5)', '23514'),
     ('INSERT INTO postback.payout_tiers (name, share) VALUES (''x'', ''NaN'')', '23514'), ('INSERT INTO postback.payout_tiers (name, share, above_cap) VALUES (''x'', 1, ''pay'')', '23514'),
     ('INSERT INTO postback.partners (name, tier_id, time_zone) VALUES (''x'', 1, ''Mars'')', '22023'),
     ('INSERT INTO postback.tier_rules (from_tier_id, to_tier_id) VALUES (1, 1)', '23514')) AS v (statement, state);
+
+-- A cap of nothing pays on no day, however far one looks.
+INSERT INTO postback.payout_tiers (tier_id, name, share, currency, daily_cap) VALUES (90, 'closed', 1, 'USD', 0);
+UPDATE postback.partners SET tier_id = 90 WHERE partner_id = 13;
+SELECT is((SELECT sum(greatest(amount, 0)) FROM postback.payables(13, '200000-01-01 00:00+00')), 0::numeric, 'a cap of nothing pays nothing');
 
 SELECT * FROM finish();

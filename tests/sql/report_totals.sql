@@ -87,9 +87,9 @@ SELECT isnt(pg_temp.reconciled(:newer), NULL, 'the one of the later days is comp
 SELECT is(pg_temp.maintained('2026-03-26 00:01+00'), 1::bigint, 'one network a minute');
 SELECT is(pg_temp.maintained('2026-03-26 00:02+00'), 0::bigint, 'the report of before is left alone');
 SELECT is(pg_temp.reconciled(:import), '2026-03-12 01:00+00'::timestamptz, 'as it was');
-UPDATE postback.report_imports SET row_count = 200001 WHERE import_id = :newer;
+UPDATE postback.report_imports SET row_count = 1000001 WHERE import_id = :newer;
 UPDATE postback.networks SET reconcile_weekly = false WHERE slug = 'other';
 SELECT is(pg_temp.maintained('2026-05-01 00:00+00'), 0::bigint, 'neither one that is too large for a minute, nor one that nobody wants any more');
-UPDATE postback.report_imports SET row_count = 200000 WHERE import_id = :newer;
+UPDATE postback.report_imports SET row_count = 1000000 WHERE import_id = :newer;
 SELECT is(pg_temp.maintained('2026-05-01 00:00+00'), 1::bigint, 'one that is just not too large');
 SELECT * FROM finish();

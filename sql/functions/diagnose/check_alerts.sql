@@ -26,17 +26,19 @@ BEGIN
                -- Of a count the usual amount of a period of this length; of the rest the usual value, when there was enough to tell.
                CASE WHEN rule.baseline_days = 0 THEN 0
                     WHEN is_count THEN coalesce(u.amount, 0) / rule.baseline_days * (extract(epoch FROM rule.duration) / extract(epoch FROM to_hour - from_hour))::numeric
-                    WHEN u.volume >= greatest(rule.minimum_volume, 1) THEN u.amount / u.volume END AS usual,
+                    WHEN u.volume >= greatest(rule.minimum_volume, 1) THEN u.amount / u.volume
+                    -- A network that is new is to be refused or unmatched never.
+                    WHEN rule.metric IN ('refused_share', 'unmatched_share') THEN 0 END AS usual,
                coalesce(u.volume, 0) AS usual_volume
         FROM _postback.measure(rule.metric, since, until) AS m LEFT JOIN usually AS u ON u.subject = m.subject
     ), compared AS (
         SELECT m.*, CASE WHEN rule.relative THEN (m.value - m.usual) / nullif(m.usual, 0) ELSE m.value - m.usual END AS change,
                -- Three standard errors of the difference of two shares: less may be chance.
-               CASE WHEN is_share AND rule.baseline_days > 0 THEN 3 * sqrt(p.both * (1 - p.both) * (1 / m.volume + 1 / m.usual_volume)) ELSE 0 END AS chance
+               CASE WHEN is_share AND rule.baseline_days > 0 THEN 3 * sqrt(p.both * (1 - p.both) * (1 / m.volume + coalesce(1 / nullif(m.usual_volume, 0), 0))) ELSE 0 END AS chance
         FROM measured AS m
         CROSS JOIN LATERAL (
             SELECT least(1, greatest(0, (m.amount + m.usual * m.usual_volume) / (m.volume + m.usual_volume))) AS both) AS p
-        WHERE m.usual IS NOT NULL AND (rule.baseline_days = 0 OR is_count OR m.usual_volume > 0)
+        WHERE m.usual IS NOT NULL
           AND (m.volume >= rule.minimum_volume OR is_count AND m.amount >= rule.minimum_volume)
     )
     SELECT c.subject, round(c.value, 6), round(c.usual, 6), CASE WHEN is_count THEN c.amount ELSE c.volume END

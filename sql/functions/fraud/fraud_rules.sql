@@ -33,6 +33,7 @@ CREATE FUNCTION _postback.check_fraud_rule(rule text, parameters jsonb)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     defaults CONSTANT jsonb := _postback.fraud_defaults(rule);
+    counts CONSTANT text[] := ARRAY['clicks', 'conversions', 'days', 'devices', 'minutes', 'people', 'postbacks', 'subscribers'];
     given record;
 BEGIN
     IF defaults IS NULL THEN
@@ -45,13 +46,14 @@ BEGIN
         IF NOT defaults ? given.key THEN
             RAISE EXCEPTION 'fraud rule "%" has no parameter "%"', rule, given.key USING ERRCODE = 'check_violation',
                 HINT = format('Its parameters and their defaults are %s.', defaults);
-        ELSIF jsonb_typeof(given.value) <> 'number' OR (given.value #>> '{}')::numeric <= 0 OR (given.value #>> '{}')::numeric > 1e9
+        ELSIF jsonb_typeof(given.value) <> 'number' OR (given.value #>> '{}')::numeric < 1e-6 OR (given.value #>> '{}')::numeric > 1e9
+            OR given.key = ANY (counts) AND (given.value #>> '{}')::numeric <> trunc((given.value #>> '{}')::numeric)
             -- What is looked at with the event, and how far back a scan must look, has these limits.
             OR given.key = 'seconds' AND (given.value #>> '{}')::numeric > 60
             OR given.key = 'minutes' AND (given.value #>> '{}')::numeric > 60
             OR given.key = 'days' AND (given.value #>> '{}')::numeric > 365 THEN
             RAISE EXCEPTION 'parameter "%" of fraud rule "%" cannot be %', given.key, rule, given.value USING ERRCODE = 'check_violation',
-                HINT = 'Parameters are positive numbers; seconds and minutes are at most 60, days at most 365.';
+                HINT = 'Parameters are positive numbers, those that count whole ones; seconds and minutes are at most 60, days at most 365.';
         END IF;
     END LOOP;
     RETURN true;
@@ -65,6 +67,10 @@ RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, p
 DECLARE
     loaded bigint;
 BEGIN
+    IF source IS NULL OR cidrs IS NULL THEN
+        RAISE EXCEPTION 'a list needs its source and its ranges' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'load_ip_ranges(source, ''{}'') takes a source''s list away.';
+    END IF;
     DELETE FROM postback.ip_ranges AS r WHERE r.source = source;
     INSERT INTO postback.ip_ranges (source, range, kind)
     SELECT DISTINCT source, network(trim(c.cidr)::inet)::cidr, kind FROM unnest(cidrs) AS c (cidr);
@@ -73,5 +79,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postback.load_ip_ranges(text, text[], text) IS
-    'Loads a list of address ranges (such as {192.0.2.0/24,2001:db8::/32}) under the name of its source, in place of that source''s earlier ones; returns how many. '
+    'Loads a list of address ranges (such as {192.0.2.0/24,2001:db8::/32}) under the name of its source, in place of that source''s earlier ones (an empty list: none); returns how many. '
     'kind: datacenter, or carrier for addresses that many people share. Clicks of before are looked at again by fraud_scan(since).';

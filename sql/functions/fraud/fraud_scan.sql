@@ -5,6 +5,10 @@ RETURNS TABLE (rule text, flags bigint, items bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+    IF since IS NULL OR NOT isfinite(since) OR now IS NULL OR NOT isfinite(now) THEN
+        RAISE EXCEPTION 'from "%" to "%" is no time to look at', since, now USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Such as fraud_scan(now() - interval ''1 day'').';
+    END IF;
     RETURN QUERY SELECT s.* FROM _postback.run_fraud_rules(array(SELECT r.rule FROM postback.fraud_rules AS r), since, now) AS s;
 END
 $$;
@@ -162,12 +166,20 @@ BEGIN
         CONTINUE WHEN fresh.items = 0;
         INSERT INTO postback.flags AS o (rule, subject_kind, subject, severity, action, clicks, conversions, postbacks, first_at, last_at, opened_at,
             updated_at, evidence, private_evidence)
-        VALUES (raise_flags.rule, f.subject_kind, f.subject, r.severity, r.action, fresh.clicks, fresh.conversions, fresh.postbacks, fresh.first_at, fresh.last_at, raise_flags.at,
-            raise_flags.at, f.evidence, f.private_evidence)
+        VALUES (raise_flags.rule, f.subject_kind, f.subject, r.severity,
+            -- What was judged once to be fraud is not paid before somebody has looked at the next of it.
+            CASE WHEN r.action = 'flag' AND (
+                    SELECT l.decision = 'reject' FROM postback.flags AS l
+                    WHERE l.rule = raise_flags.rule AND l.subject_kind = f.subject_kind AND l.subject = f.subject AND l.status <> 'open' ORDER BY l.closed_at DESC, l.flag_id DESC LIMIT 1)
+                THEN 'hold' ELSE r.action END,
+            fresh.clicks, fresh.conversions, fresh.postbacks, fresh.first_at, fresh.last_at,
+            raise_flags.at, raise_flags.at, f.evidence, f.private_evidence)
         ON CONFLICT (rule, subject_kind, subject) WHERE status = 'open' DO UPDATE
         SET clicks = o.clicks + fresh.clicks, conversions = o.conversions + fresh.conversions, postbacks = o.postbacks + fresh.postbacks,
             first_at = least(o.first_at, fresh.first_at), last_at = greatest(o.last_at, fresh.last_at), updated_at = raise_flags.at,
-            evidence = f.evidence, private_evidence = f.private_evidence
+            evidence = f.evidence, private_evidence = f.private_evidence,
+            -- 'flag' < 'hold' < 'reject'.
+            action = greatest(o.action COLLATE "C", excluded.action COLLATE "C")
         RETURNING o.flag_id INTO flag;
         INSERT INTO _postback.flag_items (rule, subject, kind, item, bucket, at, flag_id)
         SELECT raise_flags.rule, f.subject_kind || ' ' || f.subject, n.kind, n.item, n.bucket, n.at, flag

@@ -105,7 +105,7 @@ END
 $$;
 COMMENT ON FUNCTION postback.resolve_flag(bigint, text, text, timestamptz) IS
     'Closes a flag, or decides anew about a closed one. release: its conversions are no longer held, and those rejected as fraud get back what their network says; '
-    'reject: those that pay are rejected and stay out of payables(). Returns how many conversions moved; each move is in the ledger, with cause and actor.';
+    'reject: those that pay are rejected and stay out of payables(), approved by hand before or not. Returns how many conversions moved; each move is in the ledger, with cause and actor.';
 
 CREATE FUNCTION postback.dismiss_flag(flag_id bigint, note text DEFAULT NULL, now timestamptz DEFAULT clock_timestamp())
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -130,6 +130,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no flag %', flag_id USING ERRCODE = 'no_data_found', HINT = 'SELECT flag_id FROM postback.flags WHERE status = ''open'';';
     ELSIF decision = 'reject' THEN
+        -- Decided now: what somebody approved by hand before is rejected, too.
+        UPDATE _postback.flag_items AS i SET rejected = false WHERE i.flag_id = flag_id AND i.rejected;
         RETURN _postback.reject_flagged(closed.rule, at, flag_id);
     END IF;
     FOR target IN

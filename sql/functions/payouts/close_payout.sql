@@ -15,7 +15,7 @@ BEGIN
         RAISE EXCEPTION 'a payout needs a partner' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     PERFORM _postback.check_partner(partner, up_to);
-    IF up_to > now THEN
+    IF up_to > least(now, clock_timestamp()) THEN
         RAISE EXCEPTION 'until "%" is in the future', up_to USING ERRCODE = 'invalid_parameter_value',
             HINT = 'A statement is about what was. payables() may look ahead.';
     END IF;

@@ -157,7 +157,8 @@ BEGIN
                 open := open - amount;
                 RETURN NEXT;
             END IF;
-            EXIT WHEN open = 0 OR terms.above_cap = 'forfeit';
+            -- Under a cap of nothing no day has room.
+            EXIT WHEN open = 0 OR terms.above_cap = 'forfeit' OR terms.daily_cap <= 0 OR terms.monthly_cap <= 0;
             day := day + 1;
         END LOOP;
         day_with_room := day;

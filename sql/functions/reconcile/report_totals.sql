@@ -53,7 +53,7 @@ BEGIN
     FROM postback.networks AS n
     CROSS JOIN LATERAL (
         SELECT w.* FROM postback.report_imports AS w WHERE w.network_id = n.network_id ORDER BY w.last_day DESC, w.import_id DESC LIMIT 1) AS i
-    WHERE n.reconcile_weekly AND i.row_count <= 200000 AND coalesce(i.reconciled_at, '-infinity') <= now - interval '7 days'
+    WHERE n.reconcile_weekly AND i.row_count <= 1000000 AND coalesce(i.reconciled_at, '-infinity') <= now - interval '7 days'
     ORDER BY i.reconciled_at NULLS FIRST, i.import_id LIMIT 1;
     IF NOT FOUND THEN
         RETURN 0;
