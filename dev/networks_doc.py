@@ -96,10 +96,10 @@ def section(preset):
 
 Preset `{preset['preset']}`. {preset['notes']}
 
-Append to the offer link:
+Append to the offer link, behind its `?` or `&`:
 
 ```
-&{preset['click_slot']}={{click_id}}
+{preset['click_slot']}={{click_id}}
 ```
 
 Paste into the network:

@@ -56,10 +56,10 @@ CREATE TABLE postback.networks (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT networks_slug_key UNIQUE (slug),
     CONSTRAINT networks_slug_is_a_path_segment CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
-    CONSTRAINT networks_click_slot_is_a_parameter CHECK (_postback.is_parameter_name(click_slot)),
-    CONSTRAINT networks_macros_are_pairs CHECK (_postback.macros_are_pairs(macros)),
     -- An IPv4 address is compared as what it is, so one mapped into IPv6 would let nobody in. allow_sources() rewrites it.
     CONSTRAINT networks_allowed_cidrs_are_not_mapped CHECK (NOT (inet '::ffff:0.0.0.0/96' >>= ANY (allowed_cidrs))),
+    -- Else an answer could not be sent, and its network would send again what is stored.
+    CONSTRAINT networks_answer_content_type_is_a_header CHECK (answer_content_type ~ '^[!-~]([ -~]*[!-~])?$'),
     CONSTRAINT networks_signature_scheme_is_known CHECK (signature_scheme IN ('raw1', 'sorted1')),
     CONSTRAINT networks_reversal_scope_is_known CHECK (reversal_scope IN ('transaction', 'click')),
     CONSTRAINT networks_reversal_limit_is_positive CHECK (reversal_limit > 0),
@@ -77,6 +77,7 @@ CREATE TABLE postback.networks (
             = jsonb_path_query_array(statuses, 'strict $.* ? (@ == "pending" || @ == "approved" || @ == "rejected" || @ == "reversed")')),
     CONSTRAINT networks_time_zone_is_known CHECK (timestamp '2000-01-01' AT TIME ZONE time_zone IS NOT NULL)
 );
+CREATE TRIGGER check_network BEFORE INSERT OR UPDATE ON postback.networks FOR EACH ROW EXECUTE FUNCTION _postback.check_network();
 COMMENT ON TABLE postback.networks IS 'An affiliate network or tracker that sends postbacks.';
 COMMENT ON COLUMN postback.networks.slug IS 'The network in its postback URL: /postback/{slug}.';
 COMMENT ON COLUMN postback.networks.click_slot IS 'Parameter of the offer link that carries our click id; what offer_url_hint() says.';

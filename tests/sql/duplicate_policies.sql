@@ -67,6 +67,6 @@ SELECT is((SELECT verdict::text FROM postback.receive_postbacks(ARRAY['default']
 SELECT is((SELECT array_agg(r.verdict::text) FROM postback.postbacks AS p, postback.receive_postbacks(ARRAY['default'], ARRAY[p.query], postback_ids => ARRAY[p.postback_id]) AS r
            WHERE p.transaction_id = 'r'), '{accepted,accepted,accepted}', 'a replay is answered as before');
 SELECT is((SELECT count(*) || ' ' || sum(payout) FROM postback.conversions WHERE transaction_id = 'r'), '3 3', 'and counts no second time');
-SELECT throws_ok($$ UPDATE postback.networks SET duplicate_policies = '{"*": "sometimes"}' $$, '23514', NULL, 'a policy that is none is refused');
+SELECT throws_ok($$ UPDATE postback.networks SET duplicate_policies = '{"*": "sometimes"}' $$, '22023', NULL, 'a policy that is none is refused');
 SELECT is_empty('SELECT * FROM postback.verify_ledger()', 'and the ledger is whole');
 SELECT * FROM finish();

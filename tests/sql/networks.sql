@@ -13,7 +13,8 @@ SELECT postback.add_network(repeat('Long name ', 20)) \g /dev/null
 SELECT is((SELECT max(length(slug)) FROM postback.networks), 63, 'a long name is cut');
 SELECT throws_ok('SELECT postback.add_network(''X'', ''nobody'')', 'P0002', 'preset "nobody" does not exist', 'the preset must exist');
 SELECT throws_ok('SELECT postback.add_network(''X'', time_zone => ''Mars/Olympus'')', '22023', NULL, 'so must the time zone');
-SELECT throws_ok('SELECT postback.add_network(''X'', currency => ''usd'')', '23514', NULL, 'a currency is three capital letters');
+SELECT throws_ok('SELECT postback.add_network(''X'', currency => ''usd'')', '22023', 'currency "usd" is not known', 'a currency is three capital letters');
+SELECT throws_ok('SELECT postback.add_network(''X'', currency => ''ZZZ'')', '22023', 'nobody is paid in the currency "ZZZ"', 'that are in ISO 4217');
 SELECT throws_ok('SELECT postback.add_network(''X'', signature_scheme => ''md5'')', '23514', NULL, 'a signature scheme is one of ours');
 
 SELECT throws_ok(format('UPDATE postback.networks SET statuses = %L WHERE slug = ''default''', map), '23514', NULL, format('statuses %s are refused', map))
@@ -58,7 +59,14 @@ SELECT is(postback.offer_url_hint('slots'), 'aff_sub3={click_id}', 'the click id
 SELECT is(postback.postback_url('slots', 'https://s.example.com'), 'https://s.example.com/postback/slots?click_id={aff_sub3}&payout={payout}&sum={sale}',
     'and its own macros are asked for');
 SELECT is(query LIKE 'click\_id=%', true, 'a test has its names') FROM postback.test_postback('slots');
-SELECT throws_ok('UPDATE postback.networks SET macros = ''[["a"]]'' WHERE slug = ''slots''', '23514', NULL, 'what is no pair is refused later too');
+SELECT throws_ok(format('UPDATE postback.networks SET %s WHERE slug = ''slots''', change), state, NULL, format('later too: %s is refused', change))
+FROM (VALUES ('macros = ''[["a"]]''', '22023'), ('macros = ''[["payout", "{payout}"]]''', '22023'), ('click_slot = ''a b''', '22023'), ('parameters = ''[]''', '22023'),
+    ('parameters = ''{"click_id": "cid"}''', '22023'), ('parameters = ''{"click_idd": ["cid"]}''', '22023'), ('parameters = parameters || ''{"click_id": [1, null]}''', '22023'),
+    ('dedupe = ''{}''', '22023'), ('dedupe = ''{nonsense}''', '22023'), ('currency = ''ZZZ''', '22023'), ('signed_time_parameter = ''''', '22023'), ('reversal_limit = 0', '22023'),
+    ('answer_content_type = E''text/plain\r\nX: y''', '23514'), ('answer_content_type = ''''', '23514')) AS v (change, state);
+SELECT lives_ok(format('UPDATE postback.networks SET %s WHERE slug = ''slots''', change), format('%s is accepted', change))
+FROM unnest(ARRAY['parameters = parameters || ''{"click_id": ["cid"]}''', 'parameters = parameters || ''{"payout": []}''', 'signed_time_parameter = ''ts''', 'dedupe = ''{click_id}''']) AS change;
+SELECT alike(postback.postback_url('slots', 'https://s.example.com'), '%?cid={aff_sub3}&%', 'the URL has the name that is read now');
 
 SELECT throws_ok(format('SELECT postback.add_network(''X'', %s)', given), '22023', message, format('%s is refused', given))
 FROM (VALUES
@@ -82,6 +90,8 @@ FROM (VALUES
     ('duplicate_policies => ''{"sale": null}''', 'the duplicate policy "null" of the event "sale" is not known'),
     ('reversal_scope => ''all''', 'reversal_scope "all" is not known'),
     ('reversal_limit => 0', 'reversal_limit must be at least 1'),
+    ('macros => ''[["payout", "{payout}"]]''', 'macros ask for no click id and no transaction'),
+    ('signed_time_parameter => ''a b''', 'signed_time_parameter "a b" is no parameter'),
     ('click_slot => ''a=b''', 'click_slot "a=b" is no parameter of a link'),
     ('click_slot => ''''', 'click_slot "" is no parameter of a link'),
     ('macros => ''{"click_id": "{aff_sub}"}''', 'macros must be a JSON array of pairs'),

@@ -38,9 +38,10 @@ BEGIN
         RAISE EXCEPTION 'time zone "%" is not known', time_zone USING ERRCODE = 'invalid_parameter_value',
             HINT = 'SELECT name FROM pg_timezone_names lists them.';
     END IF;
-    PERFORM _postback.check_parameters(parameters), _postback.check_statuses(statuses), _postback.check_dedupe(dedupe),
-        _postback.check_duplicate_policies(duplicate_policies), _postback.check_reversals(reversal_scope, reversal_limit),
-        _postback.check_hash(hash_algorithm, hash_template), _postback.check_macros(click_slot, macros);
+    IF currency !~ '^[A-Z]{3}$' THEN
+        RAISE EXCEPTION 'currency "%" is not known', currency USING ERRCODE = 'invalid_parameter_value', HINT = 'A code of ISO 4217 in capital letters, such as USD.';
+    END IF;
+    PERFORM _postback.check_statuses(statuses);
     INSERT INTO postback.networks (name, slug, preset, click_slot, macros, parameters, statuses, default_status, dedupe, currency, time_zone, joins_payouts,
         duplicate_policies, reversal_scope, reversal_limit, allowed_cidrs, signature_scheme, signature_covers_target,
         signed_time_parameter, hash_algorithm, hash_template, answer_body)
@@ -79,7 +80,31 @@ BEGIN
 END
 $$;
 
--- What may stand before the = of a query. For the constraints of networks, so that it runs with any caller's search_path.
+-- A network is checked when it is typed, by add_network() or with an UPDATE, and told what would be right: not when a message meets it.
+CREATE FUNCTION _postback.check_network()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM _postback.check_parameters(NEW.parameters), _postback.check_dedupe(NEW.dedupe), _postback.check_macros(NEW.click_slot, NEW.macros),
+        _postback.check_duplicate_policies(NEW.duplicate_policies), _postback.check_reversals(NEW.reversal_scope, NEW.reversal_limit),
+        _postback.check_hash(NEW.hash_algorithm, NEW.hash_template);
+    IF NOT _postback.is_currency(NEW.currency) THEN
+        RAISE EXCEPTION 'nobody is paid in the currency "%"', NEW.currency USING ERRCODE = 'invalid_parameter_value', HINT = 'A code of ISO 4217, such as USD.';
+    ELSIF NOT _postback.is_parameter_name(NEW.signed_time_parameter) THEN
+        RAISE EXCEPTION 'signed_time_parameter "%" is no parameter', NEW.signed_time_parameter USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Such as timestamp: one parameter name, without = or &.';
+    ELSIF NOT EXISTS (
+        SELECT FROM postback.network_presets AS p
+        CROSS JOIN jsonb_array_elements(NEW.macros) AS m (pair)
+        JOIN jsonb_each(NEW.parameters) AS f ON f.value ? _postback.parameter_name(m.pair ->> 0, p.parameters, NEW.parameters)
+        WHERE p.preset = NEW.preset AND f.key IN ('click_id', 'transaction_id', 'conversion_id')) THEN
+        RAISE EXCEPTION 'macros ask for no click id and no transaction' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'A message needs one of them. Such as [["click_id", "{aff_sub2}"], ["payout", "{payout}"]].';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- What may stand before the = of a query.
 CREATE FUNCTION _postback.is_parameter_name(name text)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -97,7 +122,6 @@ BEGIN
 END
 $$;
 
--- The checks of add_network(): what is typed wrong is refused with the list of what is right, before a message meets it.
 CREATE FUNCTION _postback.check_parameters(parameters jsonb)
 RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -259,4 +283,4 @@ BEGIN
         SELECT n.click_slot || '={click_id}' FROM postback.networks AS n WHERE n.network_id = _postback.network_id(network));
 END
 $$;
-COMMENT ON FUNCTION postback.offer_url_hint(text) IS 'What to append to the network''s offer link, so that it carries our click id.';
+COMMENT ON FUNCTION postback.offer_url_hint(text) IS 'What to append to the network''s offer link, behind its ? or &, so that it carries our click id.';
