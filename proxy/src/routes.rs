@@ -224,7 +224,7 @@ mod tests {
             "/a/",
             "/a/b",
             "/click/",
-            "/postback/",
+            "/postback//",
             "/%2e",
             "/a%00",
             "/.well-known/x",

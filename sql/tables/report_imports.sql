@@ -126,7 +126,7 @@ CREATE TABLE postback.discrepancies (
         kind IN ('missing_here', 'missing_there', 'status_differs', 'payout_differs', 'duplicate')),
     CONSTRAINT discrepancies_cause_is_known CHECK (
         cause IN ('time_zone_edge', 'status_lag', 'dedupe_rule', 'rounding', 'click_id_truncated', 'postback_refused', 'postback_unmatched',
-            'currency', 'unexplained')),
+            'currency', 'row_not_read', 'unexplained')),
     CONSTRAINT discrepancies_have_a_side CHECK (line IS NOT NULL OR conversion_id IS NOT NULL)
 );
 CREATE INDEX discrepancies_import_idx ON postback.discrepancies (import_id, cause);
@@ -136,7 +136,7 @@ COMMENT ON COLUMN postback.discrepancies.kind IS
 COMMENT ON COLUMN postback.discrepancies.cause IS
     'time_zone_edge: its day differs between the zones; status_lag: one side is not there yet; dedupe_rule: one side counts once what the other '
     'counts more often; rounding: by a minor unit of the currency at most; click_id_truncated: cut off or in another case; postback_refused and '
-    'postback_unmatched: postback_id names the message; currency: not the same; else unexplained.';
+    'postback_unmatched: postback_id names the message; currency: not the same; row_not_read: the report has it in a row that could not be read; else unexplained.';
 COMMENT ON COLUMN postback.discrepancies.line IS 'The row of report_rows.';
 COMMENT ON COLUMN postback.discrepancies.postback_id IS 'The postback that tells why.';
 COMMENT ON COLUMN postback.discrepancies.evidence IS 'What was seen, in words.';

@@ -322,9 +322,9 @@ def test_postback_before_its_click_is_matched_when_the_click_comes(proxy, report
 @pytest.mark.parametrize(
     "path",
     [
-        "/postback/",
+        "/postback//",
         "/postback//default",
-        "/postback/default/",
+        "/postback/default//",
         "/postback/a/b/c",
         "/postback/%2e%2e",
         "/postback/..",

@@ -126,7 +126,7 @@ def not_found_answers(proxy, campaign):
             ".",
             ")",
         ]
-        + ["click/", "clicks", "Click", "postback/", "postbacks", "healthz", "readyz", "metrics", "domains/a.example"]
+        + ["click/", "clicks", "Click", "postback//", "postbacks", "healthz", "readyz", "metrics", "domains/a.example"]
         + ["a;b", "a'b--", "a%27%20OR%201=1", "a=b", "~a", "$", "*", "@", "a:b", f"{code};x"]
     )
 

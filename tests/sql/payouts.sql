@@ -190,6 +190,26 @@ SELECT throws_ok(statement, state, NULL, statement || ' is refused') FROM (VALUE
     ('INSERT INTO postback.partners (name, tier_id, time_zone) VALUES (''x'', 1, ''Mars'')', '22023'),
     ('INSERT INTO postback.tier_rules (from_tier_id, to_tier_id) VALUES (1, 1)', '23514')) AS v (statement, state);
 
+-- A conversion of a click that is flagged, before a scan has seen it.
+INSERT INTO postback.flags (rule, subject_kind, subject, severity, action, clicks, first_at, last_at, opened_at, updated_at, evidence)
+VALUES ('datacenter_click', 'range', '198.51.100.0/24', 'medium', 'hold', 1, now(), now(), now(), now(), '{}');
+INSERT INTO _postback.flag_items (rule, subject, kind, item, bucket, at, flag_id)
+SELECT rule, subject_kind || ' ' || subject, 'click', 'flagged-click-1', 1, now(), flag_id FROM postback.flags WHERE rule = 'datacenter_click';
+INSERT INTO postback.conversions (transaction_id, click_id, send_id, payout, converted_at) VALUES ('k1', 'flagged-click-1', :held, 10, '2026-03-03 10:00+00');
+CREATE FUNCTION pg_temp.k1() RETURNS text LANGUAGE sql AS $$ SELECT o FROM pg_temp.open(12, '2026-05-01 00:00+00') AS o WHERE o LIKE 'k1 %' $$;
+SELECT is(pg_temp.k1(), 'k1 flag 0 withheld 8.00 USD on 2026-03-03', 'a click on an open flag that holds');
+UPDATE postback.flags SET status = 'resolved', decision = 'reject', closed_at = now() WHERE rule = 'datacenter_click';
+SELECT is(pg_temp.k1(), 'k1 flag 0 withheld 8.00 USD on 2026-03-03', 'or on one that was resolved by rejecting');
+UPDATE postback.flags SET decision = 'release' WHERE rule = 'datacenter_click';
+SELECT is(pg_temp.k1(), 'k1 share 8.00 USD on 2026-03-03', 'is not paid, and is once it is released');
+UPDATE postback.flags SET decision = 'reject' WHERE rule = 'datacenter_click';
+INSERT INTO postback.flags (rule, subject_kind, subject, severity, action, status, decision, closed_at, conversions, first_at, last_at, opened_at, updated_at, evidence)
+VALUES ('datacenter_click', 'range', '198.51.100.0/24', 'medium', 'hold', 'resolved', 'release', now(), 1, now(), now(), now(), now(), '{}');
+INSERT INTO _postback.flag_items (rule, subject, kind, item, bucket, at, flag_id)
+SELECT f.rule, f.subject_kind || ' ' || f.subject, 'conversion', c.conversion_id, c.bucket, now(), f.flag_id
+FROM postback.conversions AS c, postback.flags AS f WHERE c.transaction_id = 'k1' AND f.rule = 'datacenter_click' AND f.decision = 'release';
+SELECT is(pg_temp.k1(), 'k1 share 8.00 USD on 2026-03-03', 'what somebody decided about the conversion itself counts');
+
 -- A cap of nothing pays on no day, however far one looks.
 INSERT INTO postback.payout_tiers (tier_id, name, share, currency, daily_cap) VALUES (90, 'closed', 1, 'USD', 0);
 UPDATE postback.partners SET tier_id = 90 WHERE partner_id = 13;

@@ -57,6 +57,7 @@ INSERT INTO cases (what, extra, left_out, causes, evidence) VALUES
     ('a row nobody told of', '{"click-150-0123456789,t900,,approved,12.50,USD,2026-03-03 10:00:00"}', DEFAULT, 'missing_here unexplained: 1', 'no postback of this transaction'),
     ('a rejected row nobody told of pays nothing', '{"click-150-0123456789,t900,,rejected,12.50,USD,2026-03-03 10:00:00"}', DEFAULT, NULL, NULL),
     ('a conversion without its row', '{}', '%,t110,%', 'missing_there unexplained: 1', 'neither its transaction nor its click'),
+    ('a conversion whose row cannot be read', '{"click-110-0123456789,t110,,weird,12.50,USD,2026-03-02 22:00:00"}', '%,t110,%', 'missing_there row_not_read: 1', 'line 37 of the same transaction could not be read'),
     ('pending there', '{"click-110-0123456789,t110,,pending,12.50,USD,2026-03-02 22:00:00"}', '%,t110,%', 'status_differs status_lag: 1', 'does not know the decision yet'),
     ('rejected there, a short while ago', '{"click-110-0123456789,t110,,rejected,12.50,USD,2026-03-02 22:00:00"}', '%,t110,%', 'status_differs status_lag: 1', 'may still be under way'),
     ('another payout', '{"click-110-0123456789,t110,,approved,15.00,USD,2026-03-02 22:00:00"}', '%,t110,%', 'payout_differs unexplained: 1', 'more than a minor unit'),

@@ -113,7 +113,7 @@ DECLARE
 BEGIN
     RETURN QUERY VALUES
     (12, 'fraud_rules', rules > 0, format('%s fraud rules are enabled', rules), 'UPDATE postback.fraud_rules SET enabled = true.'),
-    (13, 'reconciliation', net.reconcile_weekly OR coalesce(imported > now - interval '8 days', false),
+    (13, 'reconciliation', net.reconcile_weekly,
         format('weekly: %s; last report imported: %s', CASE WHEN net.reconcile_weekly THEN 'on' ELSE 'off' END, coalesce(imported::text, 'never')),
         format('UPDATE postback.networks SET reconcile_weekly = true WHERE slug = %L, and import its report each week.', net.slug)),
     (14, 'click_window', o.click_window >= needed,

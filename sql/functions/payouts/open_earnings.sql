@@ -46,7 +46,14 @@ BEGIN
                SELECT FROM postback.statement_lines AS l JOIN postback.statements AS s ON s.statement_id = l.statement_id
                WHERE l.conversion_id = k.conversion_id AND l.bucket = k.bucket AND s.partner_id <> partner
                GROUP BY s.partner_id HAVING sum(l.amount) > 0),
-           (SELECT min(h.rule) FROM _postback.held_conversions AS h WHERE h.conversion_id = k.conversion_id AND h.bucket = k.bucket)
+           coalesce(
+               (SELECT min(h.rule) FROM _postback.held_conversions AS h WHERE h.conversion_id = k.conversion_id AND h.bucket = k.bucket),
+               -- Before a scan has told it so: its click is flagged, and nobody has decided about the conversion.
+               (SELECT min(i.rule) FROM _postback.flag_items AS i JOIN postback.flags AS f ON f.flag_id = i.flag_id
+                WHERE i.item = c.click_id AND i.kind = 'click' AND (f.status = 'open' AND f.action IN ('hold', 'reject') OR f.decision = 'reject')
+                  AND NOT EXISTS (
+                      SELECT FROM _postback.flag_items AS o
+                      WHERE o.rule = i.rule AND o.subject = i.subject AND o.kind = 'conversion' AND o.item = k.conversion_id)))
     FROM known AS k
     JOIN postback.conversions AS c ON c.conversion_id = k.conversion_id AND c.bucket = k.bucket
     JOIN tier AS t ON c.converted_at >= t.since AND c.converted_at < t.until

@@ -147,16 +147,19 @@ BEGIN
         SELECT a.apart_id, a.our_transaction_id AS transaction_id, a.our_click_id AS click_id FROM _postback.apart AS a
         WHERE a.import_id = imp.import_id AND a.kind = 'missing_there' AND a.cause IS NULL),
     theirs AS MATERIALIZED (
-        SELECT r.line, r.transaction_id, r.click_id FROM postback.report_rows AS r
-        WHERE r.import_id = imp.import_id AND r.problem IS NULL
+        SELECT r.line, r.transaction_id, r.click_id, r.problem FROM postback.report_rows AS r
+        WHERE r.import_id = imp.import_id
           AND (r.transaction_id IN (SELECT q.transaction_id FROM asked AS q) OR r.click_id IN (SELECT q.click_id FROM asked AS q))),
     met AS (
-        SELECT q.apart_id, 'transaction' AS what, t.line FROM asked AS q JOIN theirs AS t ON t.transaction_id = q.transaction_id
+        SELECT q.apart_id, 'transaction' AS what, t.line, t.problem FROM asked AS q JOIN theirs AS t ON t.transaction_id = q.transaction_id
         UNION ALL
-        SELECT q.apart_id, 'click', t.line FROM asked AS q JOIN theirs AS t ON t.click_id = q.click_id)
+        SELECT q.apart_id, 'click', t.line, t.problem FROM asked AS q JOIN theirs AS t ON t.click_id = q.click_id
+        WHERE t.problem IS NULL OR t.transaction_id IS NULL)
     UPDATE _postback.apart AS a
-    SET cause = 'dedupe_rule', evidence = format('line %s of the same %s is another conversion''s: the network counts less often', m.line, m.what)
-    FROM (SELECT DISTINCT ON (m.apart_id) m.* FROM met AS m ORDER BY m.apart_id, m.what DESC, m.line) AS m
+    SET cause = CASE WHEN m.problem IS NULL THEN 'dedupe_rule' ELSE 'row_not_read' END,
+        evidence = CASE WHEN m.problem IS NULL THEN format('line %s of the same %s is another conversion''s: the network counts less often', m.line, m.what)
+            ELSE format('line %s of the same %s could not be read: %s', m.line, m.what, m.problem) END
+    FROM (SELECT DISTINCT ON (m.apart_id) m.* FROM met AS m ORDER BY m.apart_id, m.what DESC, m.problem IS NULL, m.line) AS m
     WHERE a.import_id = imp.import_id AND a.apart_id = m.apart_id;
 
     -- An export of what counts alone has none that are pending.

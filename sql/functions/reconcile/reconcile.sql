@@ -38,7 +38,7 @@ BEGIN
     FROM _postback.apart AS a WHERE a.import_id = import_id AND a.kind <> 'unpaid'
     ORDER BY a.line, a.our_time, a.conversion_id, a.kind;
 
-    compared := greatest(imp.row_count + (SELECT count(*) FROM _postback.apart AS a WHERE a.import_id = import_id AND a.kind = 'missing_there'), 1);
+    compared := greatest(imp.row_count + (SELECT count(*) FROM _postback.apart AS a WHERE a.import_id = import_id AND a.kind = 'missing_there' AND a.cause <> 'row_not_read'), 1);
     UPDATE postback.report_imports AS i
     SET matched = i.row_count - i.bad_row_count - s.lines, unpaid = s.unpaid, discrepancies = s.discrepancies, unexplained = s.unexplained,
         unexplained_share = round(s.unexplained::numeric / compared, 6), investigate = s.unexplained > threshold * compared
