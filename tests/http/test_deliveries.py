@@ -52,7 +52,7 @@ def test_postback_is_told_as_the_template_says(outbound):
     assert metric(proxy, "postback_deliveries_in_flight") == 0
     # The log knows it by its id alone.
     assert id in proxy.log
-    assert "/in/" not in proxy.log and "c1" not in proxy.log
+    assert "/in/" not in proxy.log and "=c1" not in proxy.log
 
 
 def test_each_change_of_a_conversion_is_told_under_an_id_of_its_own(outbound):
