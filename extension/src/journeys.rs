@@ -4,7 +4,7 @@ use pgrx::iter::TableIterator;
 use pgrx::prelude::*;
 use postback_core::journey::{self, Journey};
 use postback_core::shapley::Worth;
-use postback_core::{credit, markov, money, shapley};
+use postback_core::{markov, shapley};
 
 /// A channel, the conversions that touched it, its weight and its share.
 type Row = (Option<i64>, i64, f64, i64);
@@ -44,16 +44,6 @@ fn shapley_shares(
     let permutations = u32::try_from(permutations).unwrap_or(1);
     let values = shapley::values(&journeys, names.len(), worth, permutations, seed.cast_unsigned(), pause);
     TableIterator::new(rows(names, &journeys, values))
-}
-
-#[pg_extern(sql = false)]
-fn minor_units(currency: &str) -> i32 {
-    i32::try_from(credit::minor_units(currency)).unwrap_or_default()
-}
-
-#[pg_extern(sql = false)]
-fn is_currency(currency: &str) -> bool {
-    money::currency(currency).is_ok_and(|known| known.as_str() == currency)
 }
 
 /// Lets a query be cancelled.

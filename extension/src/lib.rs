@@ -7,6 +7,7 @@ mod bigints;
 mod codes;
 mod conversions;
 mod credits;
+mod currencies;
 mod deliveries;
 mod error;
 mod ids;

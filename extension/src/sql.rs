@@ -6,16 +6,18 @@ use pgrx::extension_sql_file;
 extension_sql_file!("../../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../../sql/functions/ids/click_ids.sql", name = "click_ids");
 extension_sql_file!("../../sql/functions/ids/short_codes.sql", name = "short_codes", requires = ["click_ids"]);
+extension_sql_file!("../../sql/functions/money/currencies.sql", name = "currencies", requires = ["short_codes"]);
 extension_sql_file!(
     "../../sql/functions/networks/network_secrets.sql",
     name = "network_secrets",
-    requires = ["short_codes"]
+    requires = ["currencies"]
 );
 extension_sql_file!(
-    "../../sql/functions/networks/add_network.sql",
-    name = "add_network",
+    "../../sql/functions/networks/check_network.sql",
+    name = "check_network",
     requires = ["network_secrets"]
 );
+extension_sql_file!("../../sql/functions/networks/add_network.sql", name = "add_network", requires = ["check_network"]);
 extension_sql_file!("../../sql/functions/links/templates.sql", name = "templates", requires = ["add_network"]);
 extension_sql_file!("../../sql/functions/links/create_send.sql", name = "create_send", requires = ["templates"]);
 extension_sql_file!(

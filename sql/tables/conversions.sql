@@ -47,7 +47,8 @@ CREATE INDEX conversions_send_idx ON postback.conversions (send_id, campaign_id)
 CREATE INDEX conversions_test_idx ON postback.conversions (conversion_id, bucket) WHERE is_test;
 CREATE INDEX conversions_subscriber_idx ON postback.conversions (bucket, subscriber_id, converted_at);
 COMMENT ON TABLE postback.conversions IS 'The current truth about each transaction; its history is conversion_events.';
-COMMENT ON COLUMN postback.conversions.click_id IS 'The click the network named.';
+COMMENT ON COLUMN postback.conversions.click_id IS
+    'The click the network named. A row that is inserted before its click stays without it: a postback waits for its click, an INSERT does not.';
 COMMENT ON COLUMN postback.conversions.raw_status IS 'The network''s own word for the status.';
 COMMENT ON COLUMN postback.conversions.payout IS 'What the conversion pays now: 0 once rejected or reversed.';
 COMMENT ON COLUMN postback.conversions.converted_at IS 'When it happened: the earliest time of its messages, by the network''s clock, else by their receipt.';

@@ -89,10 +89,14 @@ COMMENT ON TABLE _postback.flag_items IS 'The clicks, conversions and postbacks 
 COMMENT ON COLUMN _postback.flag_items.rejected IS 'Whether the conversion has been rejected for it: once, should somebody approve it again.';
 
 -- An open flag holds; one that was resolved by rejecting still does, should its network approve the conversion again.
+CREATE VIEW _postback.holding_flags AS
+SELECT f.flag_id, f.opened_at FROM postback.flags AS f WHERE f.status = 'open' AND f.action IN ('hold', 'reject') OR f.decision = 'reject';
+COMMENT ON VIEW _postback.holding_flags IS 'Flags for whose conversions nobody is paid.';
+
 CREATE VIEW _postback.held_conversions AS
 SELECT i.item AS conversion_id, i.bucket, i.rule, f.opened_at AS since
-FROM _postback.flag_items AS i JOIN postback.flags AS f ON f.flag_id = i.flag_id
-WHERE i.kind = 'conversion' AND (f.status = 'open' AND f.action IN ('hold', 'reject') OR f.decision = 'reject');
+FROM _postback.flag_items AS i JOIN _postback.holding_flags AS f ON f.flag_id = i.flag_id
+WHERE i.kind = 'conversion';
 COMMENT ON VIEW _postback.held_conversions IS 'Conversions that are not to be paid out, with the rule that says so; a row per flag.';
 
 CREATE TABLE postback.ip_ranges (

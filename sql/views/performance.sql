@@ -38,24 +38,26 @@ COMMENT ON VIEW postback.variant_performance IS
     'Which message variant of each campaign wins, and could it be chance? See compare_variants() for the test, and for a period.';
 
 CREATE VIEW postback.subscriber_cohorts AS
-SELECT e.cohort, e.months_since, e.currency, s.subscribers, e.converted, e.approved, e.revenue,
-       round(sum(e.revenue) OVER (PARTITION BY e.cohort, e.currency ORDER BY e.months_since) / s.subscribers, 6) AS value_per_subscriber
+SELECT s.cohort, e.months_since, e.currency, s.subscribers, coalesce(e.converted, 0) AS converted, coalesce(e.approved, 0) AS approved,
+       coalesce(e.revenue, 0) AS revenue,
+       round(coalesce(sum(e.revenue) OVER (PARTITION BY s.cohort, e.currency ORDER BY e.months_since), 0) / s.subscribers, 6) AS value_per_subscriber
 FROM (
     SELECT date_trunc('month', f.clicked_at AT TIME ZONE 'UTC')::date AS cohort, count(*) AS subscribers
     FROM _postback.first_clicks AS f GROUP BY 1) AS s
-JOIN (
+LEFT JOIN (
     SELECT m.cohort, m.months_since, c.currency, count(DISTINCT c.subscriber_id) AS converted, count(*) AS approved, sum(c.payout) AS revenue
     FROM postback.conversion_log AS c
     JOIN _postback.first_clicks AS f ON f.bucket = c.bucket AND f.subscriber_id = c.subscriber_id
     CROSS JOIN LATERAL (SELECT f.clicked_at AT TIME ZONE 'UTC', c.converted_at AT TIME ZONE 'UTC') AS u (clicked_at, converted_at)
     CROSS JOIN LATERAL (SELECT date_trunc('month', u.clicked_at)::date,
-        (12 * (extract(year FROM u.converted_at) - extract(year FROM u.clicked_at)) + extract(month FROM u.converted_at) - extract(month FROM u.clicked_at))::integer)
+        -- A network may name a click of before the first human one.
+        greatest(12 * (extract(year FROM u.converted_at) - extract(year FROM u.clicked_at)) + extract(month FROM u.converted_at) - extract(month FROM u.clicked_at), 0)::integer)
         AS m (cohort, months_since)
     WHERE c.status = 'approved'
     GROUP BY m.cohort, m.months_since, c.currency) AS e ON e.cohort = s.cohort;
 COMMENT ON VIEW postback.subscriber_cohorts IS
     'What is a new subscriber worth, and by when? Cohorts by the UTC month of the first human click, up to the last maintain(): subscribers of the cohort, those who '
-    'converted so many months later, and approved revenue up to then per subscriber of the cohort.';
+    'converted so many months later, and approved revenue up to then per subscriber of the cohort. A cohort in which nobody has bought is one row, without months and currency.';
 
 CREATE VIEW postback.conversion_latency AS
 SELECT c.offer_id, s.since AS latency_from, s.until AS latency_until, count(*) AS conversions,

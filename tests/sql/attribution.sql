@@ -65,6 +65,8 @@ SELECT pg_temp.tap('d1', 1005, 1, '2026-03-10 12:00+00'), pg_temp.tap('d2', 1005
 SELECT is(pg_temp.convert('t4', 'd1', '2026-03-10 13:00+00'), 'accepted', 'taps on three offers of two networks');
 SELECT is(pg_temp.credited('t4', 'last_click', scope => s), expected || ' last_click 1 10 USD', 'scope ' || s)
 FROM (VALUES ('offer', 'd1'), ('network', 'd2'), ('any', 'd3')) AS v (s, expected);
+SELECT pg_temp.tap('d4', 1005, 4, '2026-03-10 12:15+00') \g /dev/null
+SELECT is(pg_temp.credited('t4', 'last_click', scope => 'network'), 'd4 last_click 1 10 USD', 'an offer without a network is one of the default network');
 
 -- Nobody knows the subscriber: the named click is all there is.
 SELECT pg_temp.tap('e1', NULL, 1, '2026-03-10 12:00+00'), pg_temp.tap('e2', NULL, 1, '2026-03-10 12:30+00') \g /dev/null

@@ -85,6 +85,18 @@ SELECT results_eq(
 FROM (SELECT DISTINCT model FROM models) AS m ORDER BY model;
 SELECT is((SELECT max(scale(revenue)) FROM models WHERE currency = 'JPY'), 0, 'a yen is not divided');
 SELECT is((SELECT string_agg(DISTINCT coalesce(channel_id::text, 'none'), ',') FROM models), '1,2,3,4,none', 'clicks without a campaign are a channel of their own');
+SELECT results_eq(
+    $$ SELECT coalesce(channel_id, 0), conversions, value, revenue, currency FROM postback.shapley_attribution('campaign') WHERE currency <> 'USD' ORDER BY currency, 1 $$,
+    $$ VALUES (0::bigint, 1::bigint, 0.5::double precision, 50::numeric, 'JPY'), (1, 1, 0.5, 50, 'JPY'), (1, 1, 0.5, 0.2504, 'KWD'), (2, 2, 1.5, 0.7511, 'KWD') $$,
+    'a channel gets nothing of a currency that it earned nothing in');
+SELECT is_empty($$ SELECT FROM models WHERE currency <> 'USD' AND channel_id IN (3, 4) $$, 'by no model');
+
+-- Arguments that are open.
+SELECT results_eq(
+    format('SELECT * FROM postback.%I(statuses => NULL, since => NULL, until => NULL%s)', f, a),
+    format('SELECT * FROM postback.%I(statuses => ''{pending,approved,rejected,reversed}''%s)', f, a), f || ': NULL takes all')
+FROM (VALUES ('markov_attribution', ''), ('shapley_attribution', ', worth => ''rate''')) AS v (f, a);
+SELECT lives_ok($$ SELECT * FROM postback.markov_attribution(click_window => '1000000 years') $$, 'a window may be longer than history');
 
 -- More channels than can be looked at in all coalitions: the same seed draws the same orders.
 SELECT pg_temp.walk(100 + n, ARRAY[100 + n, 100 + n * 7 % 30], day => '2026-04-11') FROM generate_series(1, 30) AS n \g /dev/null

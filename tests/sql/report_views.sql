@@ -55,7 +55,9 @@ SELECT results_eq(
 SELECT is((SELECT min(day) FROM postback.compare_performance('{day}', '2026-03-09 04:00+00', '2026-03-10 04:00+00', 'America/New_York', before_since => '2026-03-08 05:00+00')), '2026-03-09'::date,
     'where the clocks change, too');
 SELECT throws_ok(statement, '22023', NULL, statement)
-FROM unnest(ARRAY['SELECT postback.compare_performance(''{week}'', ''2026-03-09 00:00+00'', ''2026-03-16 00:00+00'')', 'SELECT postback.compare_performance(''{}'', ''-infinity'', ''2026-03-16 00:00+00'')']) AS statement;
+FROM unnest(ARRAY['SELECT postback.compare_performance(''{week}'', ''2026-03-09 00:00+00'', ''2026-03-16 00:00+00'')', 'SELECT postback.compare_performance(''{}'', ''-infinity'', ''2026-03-16 00:00+00'')',
+    'SELECT postback.compare_performance(''{}'', ''2026-03-09'', ''2026-03-16'', before_since => ''-infinity'')',
+    'SELECT postback.compare_performance(''{}'', ''2026-03-09'', ''2026-03-16'', before_since => ''2026-03-09'')']) AS statement;
 
 -- Offer 2 earns more a click, nobody knows offer 3.
 SELECT is((SELECT array_agg(offer_id) FROM postback.next_offer('USD', since => '2026-03-01 00:00+00')), '{2,3,1}'::bigint[], 'next_offer: the better one first, the unknown one before the worse');
@@ -66,6 +68,49 @@ SELECT results_eq(
 -- Two Normals: the one with mean 1.1 is above the one with mean 0.9, both of variance 1 / 200, with probability Phi(0.2 / sqrt(2 / 200)) = Phi(2).
 SELECT ok(abs(weight - 0.97725) < 0.00001, 'the weight is the probability to be best') FROM postback.next_offer('USD', offer_ids => '{1,2}', since => '2026-03-01 00:00+00') LIMIT 1;
 SELECT is((SELECT array_agg(DISTINCT weight) FROM postback.next_offer('EUR')), '{0.333333}'::numeric[], 'where nothing is known all are the same');
+SELECT throws_ok(statement, '22023', NULL, statement)
+FROM unnest(ARRAY['SELECT postback.next_offer(NULL)', 'SELECT postback.next_offer(''EURO'')', 'SELECT postback.performance(in_currency => '' usd'')']) AS statement;
+SELECT results_eq($$ SELECT offer_id, weight FROM postback.next_offer('USD', since => NULL, until => NULL) $$, $$ SELECT offer_id, weight FROM postback.next_offer('USD', since => '-infinity') $$,
+    'a NULL period takes all');
+BEGIN;
+SELECT postback.add_offer('Unknown ' || n, 'https://network.example.com/{click_id}') FROM generate_series(1, 40) AS n \g /dev/null
+SELECT ok((SELECT abs(sum(weight) - 1) < 0.001 AND min(weight) >= 0 FROM postback.next_offer('USD', since => '2026-03-01 00:00+00')), 'of more than forty offers');
+-- Offer 1 has two thousand clicks that earned a cent: nobody would take it for the best.
+INSERT INTO postback.clicks (click_id, offer_id, campaign_id, clicked_at, visitor)
+SELECT format('many-%s-%s', o, n), o, 1, '2026-03-10 10:00+00', 'human' FROM generate_series(1, 2) AS o, generate_series(1, 5000) AS n;
+INSERT INTO postback.conversions (transaction_id, click_id, payout, status, converted_at)
+SELECT format('many-%s-%s', o, n), format('many-%s-%s', o, n), CASE o WHEN 1 THEN 0.01 ELSE 20 END, 'approved', '2026-03-10 12:00+00'
+FROM generate_series(1, 2) AS o, generate_series(1, 5000) AS n WHERE n % 5 = 0;
+SELECT is((SELECT weight FROM postback.next_offer('USD', offer_ids => '{1,2}', since => '2026-03-01 00:00+00') WHERE offer_id = 1), 0::numeric, 'a clear loser has no weight');
+ROLLBACK;
+
+-- An A/B test whose control sold nothing, and one whose control sold in another currency only.
+BEGIN;
+INSERT INTO postback.sends (send_id, campaign_id, variant_id, offer_id, base_url, sent_at, messages)
+SELECT 900 + v, 900, 900 + v, 1, 'https://s.example.com', '2026-03-10 08:00+00', 1000 FROM generate_series(1, 3) AS v;
+INSERT INTO postback.clicks (click_id, subscriber_id, send_id, offer_id, campaign_id, variant_id, clicked_at, visitor)
+SELECT format('ab-%s-%s', v, n), 1000 * v + n, 900 + v, 1, 900, 900 + v, '2026-03-10 10:00+00', 'human' FROM generate_series(1, 3) AS v, generate_series(1, 100) AS n;
+INSERT INTO postback.conversions (transaction_id, click_id, payout, status, converted_at)
+SELECT format('ab-%s-%s', v, n), format('ab-%s-%s', v, n), 10, 'approved', '2026-03-10 11:00+00' FROM generate_series(2, 3) AS v, generate_series(1, 100) AS n WHERE n % (5 - v) = 0;
+SELECT results_eq('SELECT variant_id, currency, approved, rpm, control_variant_id, z FROM postback.compare_variants() WHERE campaign_id = 900',
+    $$ VALUES (901::bigint, 'USD', 0::bigint, 0.000000, 901::bigint, NULL::numeric), (902, 'USD', 33, 0.33, 901, 5.7925), (903, 'USD', 50, 0.5, 901, 7.1611) $$,
+    'the control may have sold nothing');
+UPDATE postback.conversions SET payout = 11 WHERE transaction_id = 'ab-3-2';
+INSERT INTO postback.conversions (transaction_id, click_id, payout, currency, status, converted_at) VALUES ('ab-eur', 'ab-1-1', 5, 'EUR', 'approved', '2026-03-10 11:00+00');
+SELECT results_eq('SELECT variant_id, currency, approved, control_variant_id FROM postback.compare_variants() WHERE campaign_id = 900',
+    $$ VALUES (901::bigint, 'EUR', 1::bigint, 901::bigint), (902, 'EUR', 0, 901), (903, 'EUR', 0, 901), (901, 'USD', 0, 901), (902, 'USD', 33, 901), (903, 'USD', 50, 901) $$,
+    'or sold in another currency only');
+ROLLBACK;
+
+-- A month in which nobody bought is a cohort, too, and a preview that the network named does not make one buy before its first click.
+BEGIN;
+INSERT INTO postback.clicks (click_id, subscriber_id, offer_id, campaign_id, clicked_at, visitor) VALUES
+    ('jan', 70001, 1, 1, '2026-01-10 10:00+00', 'human'), ('dec', 70002, 1, 1, '2025-12-31 23:59+00', 'preview'), ('feb', 70002, 1, 1, '2026-02-01 00:01+00', 'human');
+INSERT INTO postback.conversions (transaction_id, click_id, payout, status, converted_at) VALUES ('dec', 'dec', 7, 'approved', '2025-12-31 23:59:30+00');
+SELECT postback.maintain() \g /dev/null
+SELECT results_eq($$ SELECT cohort, months_since, currency = 'USD', subscribers, converted, approved, revenue, value_per_subscriber FROM postback.subscriber_cohorts WHERE cohort < '2026-03-01' ORDER BY 1 $$,
+    $$ VALUES ('2026-01-01'::date, NULL::integer, NULL::boolean, 1::bigint, 0::bigint, 0::bigint, 0::numeric, 0::numeric), ('2026-02-01', 0, true, 1, 1, 1, 7, 7) $$, 'cohorts that bought nothing');
+ROLLBACK;
 
 -- A rule of today for the clicks of yesterday.
 SELECT is_empty('SELECT * FROM postback.reclassify(''-infinity'')', 'reclassify: the classes follow from what is stored');

@@ -59,6 +59,8 @@ INSERT INTO statements (statement, ingest, analyst, admin) VALUES
     ('SELECT * FROM postback.attribution()', false, true, true),
     ('SELECT * FROM postback.attribution(''linear'', scope => ''network'')', false, true, true),
     ('SELECT * FROM postback.compare_models()', false, true, true),
+    ('SELECT * FROM postback.markov_attribution(), postback.shapley_attribution(worth => ''rate'')', false, true, true),
+    ('SELECT postback.classify_visitor(''GET'', NULL, ''curl/8.0''), postback.source_ranges(''{10.0.0.0/8}'')', false, false, true),
     ('SELECT * FROM postback.explain_credit(''default'', ''t1'')', false, true, true),
     ('SELECT * FROM _postback.conversion_paths()', false, true, true),
     ('SELECT * FROM postback.touches', false, false, true),

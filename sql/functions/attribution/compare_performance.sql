@@ -18,11 +18,13 @@ DECLARE
     earlier_until CONSTANT timestamptz := coalesce(before_until, since);
     earlier_begins timestamp;
 BEGIN
-    IF since IS NULL OR until IS NULL OR NOT isfinite(since) OR NOT isfinite(until) OR NOT since < until THEN
-        RAISE EXCEPTION 'a comparison needs a period with a beginning and an end' USING ERRCODE = 'invalid_parameter_value';
+    IF since IS NULL OR until IS NULL OR NOT (isfinite(since) AND isfinite(until)) OR NOT coalesce(isfinite(before_since), true) OR NOT coalesce(isfinite(before_until), true) THEN
+        RAISE EXCEPTION 'a comparison needs periods with a beginning and an end' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT since < until OR NOT coalesce(before_since, '-infinity') < earlier_until THEN
+        RAISE EXCEPTION 'a period must end after it begins' USING ERRCODE = 'invalid_parameter_value';
     ELSIF by && ARRAY['week', 'month'] THEN
         RAISE EXCEPTION 'weeks and months do not fit upon each other' USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Compare by hour or day, or name the two periods: before_since => …, before_until => ….';
+            HINT = 'Compare by hour or day.';
     END IF;
     -- In local time, so that the day before one of 23 hours has its 24.
     begins := since AT TIME ZONE time_zone;
@@ -64,4 +66,4 @@ $$;
 COMMENT ON FUNCTION postback.compare_performance(text[], timestamptz, timestamptz, text, text, timestamptz, timestamptz) IS
     'performance() of [since, until) beside the period before: one row per group, currency and measure, change = (value - before) / |before|. '
     'The period before is equally long and ends at since, unless before_since and before_until say otherwise. Days and hours stand beside those of '
-    'the same place in their period. NULL: the group was not there, or had no such rate.';
+    'the same place in their period, so by day both should begin at midnight. NULL: the group was not there, or had no such rate.';

@@ -23,9 +23,9 @@ COMMENT ON FUNCTION postback.markov_attribution(text, timestamptz, timestamptz, 
     'One row per channel (campaign, variant, offer or send; NULL: clicks without one) and currency, for the conversions in [since, until) with a touch. '
     'Journeys are the touches of each conversion in order and, for every subscriber with human clicks in the period but no conversion in the same '
     'scope, the clicks within the click window before the last one, which end in nothing. The chain moves from the last chain_order channels to '
-    'the next, to a conversion or to nothing, as often as journeys did. removal_effect, 0 to 1: the fraction of the chain''s conversions that are '
+    'the next, to a conversion or to nothing, as often as journeys did. Each currency has a chain of its own. removal_effect, 0 to 1: the fraction of the chain''s conversions that are '
     'lost when whoever comes to the channel ends in nothing (Anderl et al. 2016). share: of all removal effects; shares sum to 1 in each currency, '
-    'revenue to its payouts. conversions: those that touched the channel. Errors: 22023 for an argument that is not known.';
+    'revenue to its payouts. conversions: those in the currency that touched the channel. Errors: 22023 for an argument that is not known.';
 
 CREATE FUNCTION postback.shapley_attribution(
     channel text DEFAULT 'campaign',
@@ -57,9 +57,9 @@ COMMENT ON FUNCTION postback.shapley_attribution(text, timestamptz, timestamptz,
     'One row per channel (campaign, variant, offer or send; NULL: clicks without one) and currency, for the conversions in [since, until) with a touch. '
     'value: what the channel adds to the worth of the others, on average over all orders of adding them; order and number of touches do not count. '
     'worth conversions: the conversions whose touches are all of these channels; each is then divided equally among those it touched, exactly '
-    '(Zhao et al. 2018). worth rate: of the journeys through these channels alone (those of markov_attribution()), the fraction that converted; exact '
+    '(Zhao et al. 2018), each currency by itself. worth rate: of the journeys through these channels alone (those of markov_attribution()), the fraction that converted; exact '
     'up to 20 channels, with more the average over so many permutations, drawn from seed and each taken both ways. A value below 0 gets no share. Shares '
-    'sum to 1 in each currency, revenue to its payouts. conversions: those that touched the channel. Errors: 22023 for an argument that is not known.';
+    'sum to 1 in each currency, revenue to its payouts. conversions: those in the currency that touched the channel. Errors: 22023 for an argument that is not known.';
 
 -- Weights, shares and money. Each share has 12 decimals; money goes by largest remainder in the currency's minor unit, or in the smallest
 -- unit that its payouts use, and a tie to the lower channel.
@@ -80,26 +80,30 @@ BEGIN
     WITH journeys AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY j.channels, j.currency) AS number, j.*
         FROM _postback.journeys(channel, since, until, click_window, scope, statuses, model = 'markov' OR worth = 'rate') AS j
-    ), flat AS MATERIALIZED (
-        SELECT (SELECT array_agg(c.channel ORDER BY j.number, c.place)
-                FROM journeys AS j CROSS JOIN LATERAL unnest(j.channels) WITH ORDINALITY AS c (channel, place)) AS channels,
-               array_agg(cardinality(j.channels) ORDER BY j.number) AS lengths,
-               array_agg(j.converted ORDER BY j.number) AS converted, array_agg(j.lost ORDER BY j.number) AS lost
-        FROM journeys AS j
-    ), shares AS (
-        SELECT m.* FROM flat AS f CROSS JOIN LATERAL _postback.markov_shares(f.channels, f.lengths, f.converted, f.lost, chain_order) AS m
-        WHERE model = 'markov'
-        UNION ALL
-        SELECT s.* FROM flat AS f CROSS JOIN LATERAL _postback.shapley_shares(f.channels, f.lengths, f.converted, f.lost, worth, permutations, seed) AS s
-        WHERE model = 'shapley'
     ), totals AS (
         SELECT j.currency, sum(j.revenue) AS revenue, greatest(_postback.minor_units(j.currency), min_scale(sum(j.revenue))) AS decimals
         FROM journeys AS j WHERE j.currency IS NOT NULL
         GROUP BY j.currency
+    ), flat AS MATERIALIZED (
+        -- Each currency by itself: its conversions, and the journeys that ended in nothing.
+        SELECT t.currency, f.* FROM totals AS t CROSS JOIN LATERAL (
+            SELECT (SELECT array_agg(c.channel ORDER BY j.number, c.place)
+                    FROM journeys AS j CROSS JOIN LATERAL unnest(j.channels) WITH ORDINALITY AS c (channel, place)
+                    WHERE j.currency = t.currency OR j.currency IS NULL) AS channels,
+                   array_agg(cardinality(j.channels) ORDER BY j.number) AS lengths,
+                   array_agg(j.converted ORDER BY j.number) AS converted, array_agg(j.lost ORDER BY j.number) AS lost
+            FROM journeys AS j WHERE j.currency = t.currency OR j.currency IS NULL) AS f
+    ), shares AS (
+        SELECT f.currency, m.* FROM flat AS f CROSS JOIN LATERAL _postback.markov_shares(f.channels, f.lengths, f.converted, f.lost, chain_order) AS m
+        WHERE model = 'markov'
+        UNION ALL
+        SELECT f.currency, s.* FROM flat AS f
+        CROSS JOIN LATERAL _postback.shapley_shares(f.channels, f.lengths, f.converted, f.lost, worth, permutations, seed) AS s
+        WHERE model = 'shapley'
     ), parts AS (
         SELECT s.channel_id, s.conversions, s.weight, p.share, t.currency, t.revenue, round(10 ^ -t.decimals::numeric, t.decimals) AS unit,
                t.revenue * p.share AS exact, trunc(t.revenue * p.share, t.decimals) AS part
-        FROM shares AS s CROSS JOIN LATERAL (SELECT s.share * 0.000000000001) AS p (share) CROSS JOIN totals AS t
+        FROM shares AS s JOIN totals AS t ON t.currency = s.currency CROSS JOIN LATERAL (SELECT s.share * 0.000000000001) AS p (share)
     )
     SELECT p.channel_id, p.conversions, p.weight, p.share,
            p.part + CASE WHEN row_number() OVER (PARTITION BY p.currency ORDER BY p.exact - p.part DESC, p.channel_id)
@@ -116,6 +120,9 @@ CREATE FUNCTION _postback.journeys(
 RETURNS TABLE (channels bigint[], currency text, revenue numeric, converted bigint, lost bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' AS $$
 #variable_conflict use_column
+DECLARE
+    -- An offer without a network belongs to 'default', where its postbacks arrive.
+    own_network CONSTANT integer := (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
 BEGIN
     RETURN QUERY
     SELECT c.channels, p.currency, sum(p.payout), count(*), 0::bigint
@@ -128,18 +135,20 @@ BEGIN
     -- A person is a subscriber; where nobody knows the subscriber, every click is its own.
     WITH buyers AS (
         SELECT DISTINCT c.bucket, coalesce(c.subscriber_id, 0) AS subscriber, CASE WHEN c.subscriber_id IS NULL THEN c.click_id ELSE '' END AS stranger,
-               CASE scope WHEN 'offer' THEN coalesce(c.offer_id, -1) WHEN 'network' THEN coalesce(o.network_id, -1) ELSE 0 END AS realm
+               CASE scope WHEN 'offer' THEN coalesce(c.offer_id, -1) WHEN 'network' THEN coalesce(o.network_id, own_network, -1) ELSE 0 END AS realm
         FROM postback.conversion_log AS c LEFT JOIN postback.offer_rules AS o ON o.offer_id = c.offer_id
-        WHERE c.converted_at >= since AND c.converted_at < until AND c.status = ANY (statuses)
+        WHERE c.converted_at >= coalesce(since, '-infinity') AND c.converted_at < coalesce(until, 'infinity')
+          AND (statuses IS NULL OR c.status = ANY (statuses))
     ), clicks AS (
         SELECT k.bucket, coalesce(k.subscriber_id, 0) AS subscriber, CASE WHEN k.subscriber_id IS NULL THEN k.click_id ELSE '' END AS stranger,
                k.click_id, k.clicked_at,
-               CASE scope WHEN 'offer' THEN coalesce(k.offer_id, -1) WHEN 'network' THEN coalesce(o.network_id, -1) ELSE 0 END AS realm,
+               CASE scope WHEN 'offer' THEN coalesce(k.offer_id, -1) WHEN 'network' THEN coalesce(o.network_id, own_network, -1) ELSE 0 END AS realm,
                CASE journeys.channel WHEN 'campaign' THEN k.campaign_id WHEN 'variant' THEN k.variant_id WHEN 'offer' THEN k.offer_id ELSE k.send_id END
                    AS channel,
-               make_interval(secs => extract(epoch FROM coalesce(journeys.click_window, o.click_window, interval '7 days'))) AS click_window
+               -- Longer than any time that can be taken off.
+               make_interval(secs => least(extract(epoch FROM coalesce(journeys.click_window, o.click_window, interval '7 days')), 1e11)) AS click_window
         FROM postback.click_log AS k LEFT JOIN postback.offer_rules AS o ON o.offer_id = k.offer_id
-        WHERE with_lost AND k.visitor = 'human' AND k.clicked_at >= since AND k.clicked_at < until
+        WHERE with_lost AND k.visitor = 'human' AND k.clicked_at >= coalesce(since, '-infinity') AND k.clicked_at < coalesce(until, 'infinity')
     ), lost AS (
         SELECT array_agg(k.channel ORDER BY k.clicked_at, k.click_id) AS channels
         FROM (
@@ -166,11 +175,3 @@ CREATE FUNCTION _postback.shapley_shares(
     channels bigint[], lengths integer[], converted bigint[], lost bigint[], worth text, permutations integer, seed bigint)
 RETURNS TABLE (channel_id bigint, conversions bigint, weight double precision, share bigint)
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'shapley_shares_wrapper';
-
--- Decimals of a currency's smallest unit: 2 for USD, 0 for JPY, 3 for KWD.
-CREATE FUNCTION _postback.minor_units(currency text)
-RETURNS integer LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'minor_units_wrapper';
-
--- Whether it is a code of ISO 4217 in which somebody can be paid.
-CREATE FUNCTION _postback.is_currency(currency text)
-RETURNS boolean LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_currency_wrapper';

@@ -39,6 +39,8 @@ BEGIN
             HINT = 'Any of ' || array_to_string(dimensions, ', ') || '.';
     ELSIF time_zone IS NULL THEN
         RAISE EXCEPTION 'a report needs a time zone' USING ERRCODE = 'null_value_not_allowed', HINT = 'Such as UTC or America/New_York.';
+    ELSIF in_currency !~* '^[a-z]{3}$' THEN
+        RAISE EXCEPTION 'currency "%" is none', in_currency USING ERRCODE = 'invalid_parameter_value', HINT = 'A code of three letters, such as USD; NULL shows all.';
     ELSIF NOT since < until THEN
         RETURN;
     END IF;
@@ -154,4 +156,5 @@ COMMENT ON FUNCTION postback.performance(text[], timestamptz, timestamptz, text,
     'clicks leaves out HEAD; unique_clicks are the first human ones of a subscriber on a send. revenue is approved payout, profit = revenue - cost of messages, '
     'ctr = unique_clicks/messages, cvr = approved/human_clicks, epc = revenue/human_clicks, rpm = revenue/messages. With medians (which cost by the '
     'conversion, not by the hour): from click to conversion, to the second, and until its postback came, of networks that tell the time; else NULL. '
-    'Test messages count only with_tests.';
+    'Conversions stand with the network that sent them, clicks with the one that their offer has now (without one: default). By hour, the hour that a clock '
+    'shows twice is one row. Test messages count only with_tests.';

@@ -4,6 +4,8 @@ RETURNS TABLE (was postback.visitor, visitor postback.visitor, clicks bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+    since := coalesce(since, '-infinity');
+    until := coalesce(until, 'infinity');
     RETURN QUERY
     WITH judged AS (
         SELECT c.click_id, c.bucket, c.clicked_at, c.visitor AS was, postback.classify_visitor(c.method, c.purpose, c.user_agent) AS becomes

@@ -87,21 +87,10 @@ BEGIN
         WHERE p.network_id = n.network_id AND p.received_at >= since AND p.received_at <= now AND p.verdict NOT IN ('test', 'unauthenticated')) AS l
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(p.human_clicks), 0) AS clicks FROM postback.performance('{offer}', since, l.last_at) AS p
-        WHERE p.offer_id = ANY (_postback.offers_of_network(n.network_id))) AS b
+        WHERE p.offer_id = ANY (_postback.offers_of(n.network_id))) AS b
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(p.human_clicks), 0) AS clicks FROM postback.performance('{offer}', l.last_at, now - interval '1 hour') AS p
-        WHERE p.offer_id = ANY (_postback.offers_of_network(n.network_id))) AS s
+        WHERE p.offer_id = ANY (_postback.offers_of(n.network_id))) AS s
     WHERE n.network_id = ANY (networks) AND l.last_at < now - interval '1 hour' AND b.clicks > 0 AND l.messages * s.clicks >= 10 * b.clicks;
-END
-$$;
-
--- Those without a network are the default one's.
-CREATE FUNCTION _postback.offers_of_network(network_id integer)
-RETURNS bigint[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN array(
-        SELECT o.offer_id FROM postback.offers AS o
-        WHERE coalesce(o.network_id, (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default')) = network_id);
 END
 $$;

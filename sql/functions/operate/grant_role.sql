@@ -8,7 +8,10 @@ DECLARE
         'maintenance_tasks', 'replay_clicks', 'routes', 'keep_dead_letter', 'claim_deliveries', 'finish_deliveries', 'next_delivery_at',
         'report_spool', 'record_preflight'];
     -- What reports call as whoever asks for them.
-    arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths'];
+    arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths',
+        'path_attribution', 'journeys', 'markov_shares', 'shapley_shares', 'minor_units'];
+    -- And what an admin's functions call.
+    checks CONSTANT text[] := ARRAY['visitor_class', 'source_cidrs'];
     reports CONSTANT text[] := ARRAY['attribution', 'compare_models', 'explain_credit', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
         'next_offer', 'conversion_history', 'verify_ledger', 'version', 'click_id_time', 'click_id_bucket', 'subscriber_bucket', 'report_totals', 'report_columns',
         'payables', 'partner_trust', 'diagnose', 'preflight', 'macro_conformance'];
@@ -30,7 +33,7 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA _postback TO %I', role);
         FOR granted IN
             SELECT f.oid::regprocedure::text FROM pg_proc AS f
-            WHERE f.pronamespace = '_postback'::regnamespace AND f.proname = ANY (arithmetic)
+            WHERE f.pronamespace = '_postback'::regnamespace AND (f.proname = ANY (arithmetic) OR kind = 'admin' AND f.proname = ANY (checks))
         LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', granted, role);
         END LOOP;

@@ -23,6 +23,7 @@ DECLARE
     wanted CONSTANT text[] := coalesce(tasks, known);
     unknown text;
 BEGIN
+    now := coalesce(now, clock_timestamp());
     SELECT w.task INTO unknown FROM unnest(wanted) AS w (task) WHERE (w.task = ANY (known)) IS NOT TRUE LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'there is no maintenance task %', quote_nullable(unknown) USING ERRCODE = 'invalid_parameter_value',

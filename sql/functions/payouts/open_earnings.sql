@@ -49,8 +49,8 @@ BEGIN
            coalesce(
                (SELECT min(h.rule) FROM _postback.held_conversions AS h WHERE h.conversion_id = k.conversion_id AND h.bucket = k.bucket),
                -- Before a scan has told it so: its click is flagged, and nobody has decided about the conversion.
-               (SELECT min(i.rule) FROM _postback.flag_items AS i JOIN postback.flags AS f ON f.flag_id = i.flag_id
-                WHERE i.item = c.click_id AND i.kind = 'click' AND (f.status = 'open' AND f.action IN ('hold', 'reject') OR f.decision = 'reject')
+               (SELECT min(i.rule) FROM _postback.flag_items AS i JOIN _postback.holding_flags AS f ON f.flag_id = i.flag_id
+                WHERE i.item = c.click_id AND i.kind = 'click'
                   AND NOT EXISTS (
                       SELECT FROM _postback.flag_items AS o
                       WHERE o.rule = i.rule AND o.subject = i.subject AND o.kind = 'conversion' AND o.item = k.conversion_id)))

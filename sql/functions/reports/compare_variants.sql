@@ -8,11 +8,21 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH variant AS (
-        SELECT p.*, p.approved::double precision / nullif(p.messages, 0) AS rate, first_value(p.variant_id) OVER campaign AS control_variant_id
-        FROM postback.performance('{campaign,variant}', since, until, 'UTC', in_currency) AS p
-        WHERE p.variant_id IS NOT NULL
-        WINDOW campaign AS (PARTITION BY p.campaign_id, p.currency ORDER BY p.variant_id)
+    WITH told AS MATERIALIZED (
+        SELECT p.* FROM postback.performance('{campaign,variant}', since, until, 'UTC', in_currency) AS p WHERE p.variant_id IS NOT NULL
+    ), sent AS (
+        SELECT DISTINCT ON (t.campaign_id, t.variant_id) t.campaign_id, t.variant_id, t.messages, t.unique_clicks, t.ctr FROM told AS t
+    ), variant AS (
+        -- Who earned nothing in a currency of the campaign is compared in it all the same.
+        SELECT s.*, m.currency, coalesce(t.approved, 0) AS approved, coalesce(t.revenue, 0) AS revenue,
+               round(coalesce(t.revenue, 0) / nullif(s.messages, 0), 6) AS rpm,
+               coalesce(t.approved, 0)::double precision / nullif(s.messages, 0) AS rate,
+               first_value(s.variant_id) OVER campaign AS control_variant_id
+        FROM sent AS s
+        LEFT JOIN (SELECT DISTINCT t.campaign_id, t.currency FROM told AS t WHERE t.currency IS NOT NULL) AS m
+            ON m.campaign_id IS NOT DISTINCT FROM s.campaign_id
+        LEFT JOIN told AS t ON t.campaign_id IS NOT DISTINCT FROM s.campaign_id AND t.variant_id = s.variant_id AND t.currency = m.currency
+        WINDOW campaign AS (PARTITION BY s.campaign_id, m.currency ORDER BY s.variant_id)
     )
     SELECT v.campaign_id, v.variant_id, v.currency, v.messages, v.unique_clicks, v.approved, v.revenue, v.ctr, v.rpm, round(v.rate::numeric, 6),
            v.control_variant_id, round((v.rate / nullif(c.rate, 0) - 1)::numeric, 6), round(t.z::numeric, 4),
@@ -28,7 +38,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postback.compare_variants(timestamptz, timestamptz, text) IS
-    'One row per campaign, variant and currency of [since, until), beside the control: the campaign''s lowest variant_id. Two-proportion z-test of approved '
+    'One row per campaign, variant and currency of the campaign''s money in [since, until), beside the control: the campaign''s lowest variant_id. Two-proportion z-test of approved '
     'conversions per message: z = (p1 - p0) / sqrt(p (1 - p) (1/n1 + 1/n0)), p pooled (NIST/SEMATECH e-Handbook of Statistical Methods, 7.3.3); p_value is '
     'two-sided, below 0.05 is the usual bar. It takes each message to convert at most once. lift = p1/p0 - 1; all three are NULL for the control.';
 

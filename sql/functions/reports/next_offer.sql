@@ -13,6 +13,12 @@ DECLARE
     -- So many clicks are worth what is known of all offers together.
     prior CONSTANT double precision := 100;
 BEGIN
+    IF in_currency IS NULL OR in_currency !~* '^[a-z]{3}$' THEN
+        RAISE EXCEPTION 'next_offer() needs a currency, not %', quote_nullable(in_currency) USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'A code such as USD: revenue in several currencies cannot be added up.';
+    END IF;
+    since := coalesce(since, '-infinity');
+    until := coalesce(until, 'infinity');
     RETURN QUERY
     WITH squares AS (
         SELECT sum(c.payout ^ 2)::double precision AS total FROM postback.conversion_log AS c
@@ -43,7 +49,8 @@ BEGIN
         SELECT p.offer_id, sum(p.density * o.others_are_lower) AS chance
         FROM place AS p
         CROSS JOIN LATERAL (
-            SELECT coalesce(exp(sum(ln(greatest(_postback.normal_cdf((p.epc - b.mean) / b.deviation), 1e-300)))), 1) AS others_are_lower
+            -- Below that it is nothing, and exp() would fail.
+            SELECT coalesce(exp(greatest(sum(ln(greatest(_postback.normal_cdf((p.epc - b.mean) / b.deviation), 1e-300))), -700)), 1) AS others_are_lower
             FROM belief AS b WHERE b.offer_id <> p.offer_id) AS o
         GROUP BY p.offer_id
     )
@@ -54,7 +61,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postback.next_offer(text, bigint, bigint[], timestamptz, timestamptz) IS
-    'Weights for the rotation of offers (they sum to 1): the probability that an offer has the highest revenue per human click. This is Thompson sampling '
+    'Weights for the rotation of offers (they sum to 1, but for rounding): the probability that an offer has the highest revenue per human click. This is Thompson sampling '
     '(Thompson 1933; Chapelle and Li 2011) without the dice. Belief about an offer with n clicks: Normal(mean (revenue + 100 m) / (n + 100), variance s^2 / (n + 100)), '
     'm and s^2 the mean and variance of revenue per click of all the offers; weight = integral of its density times the product of the others'' '
     'distribution functions. An offer without clicks gets its share. By in_currency, and by segment_id, offer_ids and period (30 days) if given.';
