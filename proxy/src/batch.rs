@@ -46,8 +46,8 @@ pub trait Aside<Q, A>: Send + Sync + 'static {
     /// Whether all go there at once, because the database is known to be away.
     fn is_first(&self) -> bool;
 
-    /// Says that the database is away.
-    fn call_failed(&self);
+    /// Says that the database is away, and why.
+    fn call_failed(&self, reason: &Failure);
 
     /// Says that the database took live requests.
     fn call_succeeded(&self);
@@ -196,13 +196,13 @@ struct Piece<Q, A> {
 async fn settle<C: Call, S: Aside<C::Request, C::Answer>>(call: &mut C, aside: Option<&S>, jobs: Vec<JobOf<C>>) {
     let mut pieces = vec![Piece { jobs, replay: false, duplicates: 0 }];
     let mut pause = FIRST_PAUSE;
-    let mut has_failed = false;
+    let mut last_failure = None;
     while let Some(mut piece) = pieces.pop() {
         let now = Instant::now();
         if piece.jobs.iter().any(|job| job.deadline <= now) {
             let (overdue, rest) = piece.jobs.into_iter().partition(|job| job.deadline <= now);
             piece.jobs = rest;
-            set_aside(aside, overdue, has_failed).await;
+            set_aside(aside, overdue, last_failure.as_ref()).await;
         }
         if piece.jobs.is_empty() {
             continue;
@@ -223,18 +223,18 @@ async fn settle<C: Call, S: Aside<C::Request, C::Answer>>(call: &mut C, aside: O
                 piece.replay = true;
                 pieces.push(piece);
             }
-            Failure::Unreachable if aside.is_some() => set_aside(aside, piece.jobs, true).await,
+            Failure::Unreachable if aside.is_some() => set_aside(aside, piece.jobs, Some(&failure)).await,
             Failure::Refused(_) if aside.is_some() && !failure.blames_the_data() => {
-                set_aside(aside, piece.jobs, true).await;
+                set_aside(aside, piece.jobs, Some(&failure)).await;
             }
             Failure::Duplicate | Failure::Refused(_) => {
                 if let Some(refused) = split(piece, &failure, &mut pieces) {
-                    set_aside(aside, vec![refused], false).await;
+                    set_aside(aside, vec![refused], None).await;
                 }
             }
             Failure::Lost | Failure::Busy(_) | Failure::Unreachable => {
-                has_failed = true;
                 piece.replay |= failure == Failure::Lost;
+                last_failure = Some(failure);
                 pieces.push(piece);
                 sleep(jittered(pause)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -244,10 +244,10 @@ async fn settle<C: Call, S: Aside<C::Request, C::Answer>>(call: &mut C, aside: O
 }
 
 /// Without an aside the jobs are dropped, which answers "not recorded".
-async fn set_aside<Q, A, S: Aside<Q, A>>(aside: Option<&S>, jobs: Vec<Job<Q, A>>, has_failed: bool) {
+async fn set_aside<Q, A, S: Aside<Q, A>>(aside: Option<&S>, jobs: Vec<Job<Q, A>>, failure: Option<&Failure>) {
     if let Some(aside) = aside {
-        if has_failed {
-            aside.call_failed();
+        if let Some(failure) = failure {
+            aside.call_failed(failure);
         }
         aside.keep(jobs).await;
     }

@@ -143,6 +143,11 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
         reader
             .problem::<()>("POSTBACK_LISTEN and POSTBACK_ADMIN_LISTEN are the same address; give them different ports");
     }
+    if config.spool.is_some() && config.spool_after >= config.request_deadline {
+        reader.problem::<()>(
+            "POSTBACK_SPOOL_AFTER_MS is not below POSTBACK_REQUEST_DEADLINE_MS: clients would hear 503 of what is recorded",
+        );
+    }
     if config.proxy_protocol && config.trusted_proxies.is_empty() {
         reader.problem::<()>(
             "POSTBACK_PROXY_PROTOCOL is on, but POSTBACK_TRUSTED_PROXIES names nobody who may send the header",

@@ -140,11 +140,11 @@ impl Database {
     }
 
     /// Hands over a spooled request that the database refuses otherwise.
-    pub async fn keep_dead_letter(&self, record: &Record, bytes: &[u8], failure: &Failure) -> Result<(), Failure> {
+    pub async fn keep_dead_letter(&self, record: &Record, bytes: &[u8], failure: &str) -> Result<(), Failure> {
         let connection = self.connection().await?;
         let requested_at = UNIX_EPOCH + Duration::from_millis(spool_record::time_of(bytes));
         let parameters: [&(dyn ToSql + Sync); 6] =
-            [&record.kind(), &record.id(), &requested_at, &record.described(), &bytes, &failure.label()];
+            [&record.kind(), &record.id(), &requested_at, &record.described(), &bytes, &failure];
         match timeout(CALL_DEADLINE, connection.query_one(KEEP_DEAD_LETTER, &parameters)).await {
             Ok(result) => result.map(drop).map_err(|error| Failure::of(&error)),
             Err(_) => {

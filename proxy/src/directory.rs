@@ -18,6 +18,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 const ROUTES_FILE: &str = "routes.json";
@@ -160,7 +161,8 @@ impl RouteTable {
             Target::Link { click_id, .. } => {
                 let code = tap.code().unwrap_or_default();
                 let alias = self.aliases.get(code).map(|&link_id| LinkId::from_bigint(link_id));
-                let Some(link) = alias.or_else(|| key?.decode(code)) else { return Lead::Nowhere };
+                // What is no code may be an alias that is newer than the table.
+                let Some(link) = alias.or_else(|| key?.decode(code)) else { return Lead::NotKnown };
                 let send_id = i64::from(link.send_id());
                 let Some(send) = self.sends.get(&send_id) else {
                     return if send_id > self.newest_send() { Lead::NotKnown } else { Lead::Nowhere };
@@ -192,22 +194,15 @@ impl RouteTable {
         }
     }
 
-    /// What the network hears about a message that is kept: verdicts come later, and everything kept is a success.
-    fn answer_to(&self, postback: &Postback) -> PostbackAnswer {
+    /// What the network hears about a message that is kept: verdicts come later, and everything kept is a success. `None` for a network
+    /// that may be newer than the table.
+    fn answer_to(&self, postback: &Postback) -> Option<PostbackAnswer> {
         let slug = postback.network().map_or(DEFAULT_NETWORK.to_owned(), str::to_lowercase);
-        match self.networks.get(&slug) {
-            Some(network) => PostbackAnswer {
-                status: StatusCode::OK,
-                content_type: HeaderValue::from_str(&network.content_type).ok(),
-                body: Bytes::from(network.body.clone()),
-            },
-            // As the database answers a network that it does not have.
-            None => PostbackAnswer {
-                status: StatusCode::FORBIDDEN,
-                content_type: Some(HeaderValue::from_static("text/plain; charset=utf-8")),
-                body: Bytes::from_static(b"forbidden"),
-            },
-        }
+        self.networks.get(&slug).map(|network| PostbackAnswer {
+            status: StatusCode::OK,
+            content_type: HeaderValue::from_str(&network.content_type).ok(),
+            body: Bytes::from(network.body.clone()),
+        })
     }
 }
 
@@ -215,6 +210,8 @@ impl RouteTable {
 pub struct Directory {
     path: PathBuf,
     table: RwLock<Arc<RouteTable>>,
+    /// Whether the file says what the table says.
+    is_on_disk: AtomicBool,
     pub key: Arc<KnownKey>,
 }
 
@@ -237,7 +234,7 @@ impl Directory {
                 None => tracing::error!("the code key kept on disk has an illegal length; it will be asked for"),
             }
         }
-        Directory { path: path.to_owned(), table: RwLock::new(Arc::new(table)), key }
+        Directory { path: path.to_owned(), table: RwLock::new(Arc::new(table)), is_on_disk: AtomicBool::new(true), key }
     }
 
     pub fn table(&self) -> Arc<RouteTable> {
@@ -246,13 +243,16 @@ impl Directory {
 
     /// Takes over a table and keeps it on disk, unless it says nothing new.
     pub fn replace(&self, table: RouteTable) {
-        if table.equals(&self.table()) {
+        if table.equals(&self.table()) && self.is_on_disk.load(Ordering::Relaxed) {
             return;
         }
         let text = serde_json::to_vec(&table);
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         let written = text.map_err(io::Error::other).and_then(|text| keep(&self.path, ROUTES_FILE, &text));
-        if let Err(error) = written {
+        let was_on_disk = self.is_on_disk.swap(written.is_ok(), Ordering::Relaxed);
+        if let Err(error) = written
+            && was_on_disk
+        {
             tracing::error!(%error, "the routes cannot be kept on disk");
         }
     }
@@ -278,10 +278,9 @@ impl Directory {
         self.key.with(|key| table.lead(tap, key))
     }
 
-    /// `None` while no network is known.
+    /// `None` while its network is not known.
     pub fn answer_to(&self, postback: &Postback) -> Option<PostbackAnswer> {
-        let table = self.table();
-        (!table.is_empty()).then(|| table.answer_to(postback))
+        self.table().answer_to(postback)
     }
 }
 

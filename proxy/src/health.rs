@@ -65,8 +65,8 @@ impl Health {
         }
         let is_spooling = self.offline.as_ref().is_some_and(|offline| offline.database_is_away());
         let can_spool = self.offline.as_ref().is_some_and(|offline| offline.can_stand_in());
-        if is_spooling && can_spool {
-            return Ok(SPOOLING);
+        if is_spooling {
+            return if can_spool { Ok(SPOOLING) } else { Err("neither the database nor the spool takes requests\n") };
         }
         match timeout(PROBE_DEADLINE, database.ping()).await {
             Ok(Ok(())) => Ok("ok\n"),

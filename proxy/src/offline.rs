@@ -5,6 +5,7 @@
 
 use crate::batch::{Aside, Job};
 use crate::directory::{Directory, Lead};
+use crate::error::Failure;
 use crate::metrics::{CallKind, Metrics};
 use crate::postback::{Postback, PostbackAnswer};
 use crate::redirect::{Tap, TapAnswer};
@@ -14,11 +15,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
+/// What is recorded, each by a function of its own.
+const RECORDING: [CallKind; 2] = [CallKind::Clicks, CallKind::Postbacks];
+
 pub struct Offline {
     pub spool: Spool,
     pub directory: Arc<Directory>,
     pub metrics: Arc<Metrics>,
-    is_away: AtomicBool,
+    /// Whether the database is known not to take them: a function that fails says nothing of the other one.
+    clicks_are_refused: AtomicBool,
+    postbacks_are_refused: AtomicBool,
     is_overflowing: AtomicBool,
     has_live_calls: AtomicBool,
     /// Told when the database goes away.
@@ -31,15 +37,25 @@ impl Offline {
             spool,
             directory,
             metrics,
-            is_away: AtomicBool::new(false),
+            clicks_are_refused: AtomicBool::new(false),
+            postbacks_are_refused: AtomicBool::new(false),
             is_overflowing: AtomicBool::new(false),
             has_live_calls: AtomicBool::new(false),
             went_away: Notify::new(),
         }
     }
 
+    fn are_refused(&self, kind: CallKind) -> &AtomicBool {
+        if kind == CallKind::Clicks { &self.clicks_are_refused } else { &self.postbacks_are_refused }
+    }
+
+    pub fn is_away_for(&self, kind: CallKind) -> bool {
+        self.are_refused(kind).load(Ordering::Relaxed)
+    }
+
+    /// Whether requests of some kind go into the spool.
     pub fn database_is_away(&self) -> bool {
-        self.is_away.load(Ordering::Relaxed)
+        RECORDING.into_iter().any(|kind| self.is_away_for(kind))
     }
 
     /// Whether the database took live requests since this was asked last.
@@ -55,10 +71,27 @@ impl Offline {
             && !self.directory.table().is_empty()
     }
 
-    /// The database takes requests: live ones go to it again.
-    pub fn database_is_back(&self) {
-        if self.is_away.swap(false, Ordering::Relaxed) {
-            tracing::info!("the database takes requests again");
+    /// Whether those of every kind do.
+    pub fn takes_nothing(&self) -> bool {
+        RECORDING.into_iter().all(|kind| self.is_away_for(kind))
+    }
+
+    /// The database takes requests of this kind: live ones go to it again.
+    pub fn database_is_back(&self, kind: CallKind) {
+        if self.are_refused(kind).swap(false, Ordering::Relaxed) {
+            tracing::info!(?kind, "the database takes requests again");
+        }
+    }
+
+    fn call_failed(&self, of: CallKind, reason: &Failure) {
+        for kind in RECORDING {
+            // Without a connection there is neither.
+            if (kind == of || *reason == Failure::Unreachable) && !self.are_refused(kind).swap(true, Ordering::Relaxed)
+            {
+                let reason = reason.label();
+                tracing::error!(?kind, reason, "the database does not take requests in time: they go into the spool");
+                self.went_away.notify_one();
+            }
         }
     }
 
@@ -90,14 +123,11 @@ impl Offline {
 
 impl Aside<Tap, TapAnswer> for Offline {
     fn is_first(&self) -> bool {
-        self.database_is_away()
+        self.is_away_for(CallKind::Clicks)
     }
 
-    fn call_failed(&self) {
-        if !self.is_away.swap(true, Ordering::Relaxed) {
-            tracing::error!("the database does not take requests in time: they go into the spool");
-            self.went_away.notify_one();
-        }
+    fn call_failed(&self, reason: &Failure) {
+        Offline::call_failed(self, CallKind::Clicks, reason);
     }
 
     fn call_succeeded(&self) {
@@ -131,11 +161,11 @@ impl Aside<Tap, TapAnswer> for Offline {
 
 impl Aside<Postback, PostbackAnswer> for Offline {
     fn is_first(&self) -> bool {
-        self.database_is_away()
+        self.is_away_for(CallKind::Postbacks)
     }
 
-    fn call_failed(&self) {
-        Aside::<Tap, TapAnswer>::call_failed(self);
+    fn call_failed(&self, reason: &Failure) {
+        Offline::call_failed(self, CallKind::Postbacks, reason);
     }
 
     fn call_succeeded(&self) {
@@ -146,9 +176,10 @@ impl Aside<Postback, PostbackAnswer> for Offline {
         let mut records = Vec::with_capacity(jobs.len());
         let mut waiting = Vec::with_capacity(jobs.len());
         for job in jobs {
-            // Without a known network there is no answer to give: dropped, 503.
+            records.push(spool_record::of_postback(&job.request));
+            // Of a network that nobody knows yet it is kept, but nobody can say what the network wants to hear: dropped, 503, so that
+            // it may come again.
             if let Some(answer) = self.directory.answer_to(&job.request) {
-                records.push(spool_record::of_postback(&job.request));
                 waiting.push((job, answer));
             }
         }

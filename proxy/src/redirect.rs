@@ -238,7 +238,8 @@ fn campaign_of(uri: &Uri) -> Result<Campaign, &'static str> {
         query.split(|&byte| byte == b'&').take(MAX_PARAMETERS).filter_map(|one| query_string::parse(one).ok());
     let parameters: Vec<Parameter> = readable.flatten().collect();
     let campaign = first_of(&parameters, ["campaign", "campaign_id"]).ok_or("the parameter campaign is missing\n")?;
-    let campaign_id = positive(campaign).ok_or("the parameter campaign is not a positive whole number\n")?;
+    let campaign_id =
+        positive(strip_glued(campaign)).ok_or("the parameter campaign is not a positive whole number\n")?;
     let mut subs = Map::new();
     for name in SUBS {
         if let Some(value) = query_string::first(&parameters, name).filter(|value| !value.is_empty()) {
@@ -251,12 +252,18 @@ fn campaign_of(uri: &Uri) -> Result<Campaign, &'static str> {
     };
     let offer_id = match first_of(&parameters, ["offer", "offer_id"]) {
         None | Some("") => None,
-        Some(offer) => positive(offer).or_else(|| kept("rejected_offer", offer).and(None)),
+        Some(offer) => positive(strip_glued(offer)).or_else(|| kept("rejected_offer", offer).and(None)),
     };
     let click_id = match first_of(&parameters, ["click_id", "clickid"]) {
         None | Some("") => None,
-        Some(id) if is_legal(id) && !is_unresolved_macro(id) => Some(id.to_owned()),
-        Some(id) => kept("rejected_click_id", id),
+        Some(id) => {
+            let bare = if is_legal(id) { id } else { strip_glued(id) };
+            if is_legal(bare) && !is_unresolved_macro(bare) {
+                Some(bare.to_owned())
+            } else {
+                kept("rejected_click_id", id)
+            }
+        }
     };
     let subs = (!subs.is_empty()).then_some(Value::Object(subs));
     Ok(Campaign { campaign_id, offer_id, click_id, subs })
@@ -341,7 +348,9 @@ mod tests {
     #[test]
     fn illegal_click_id_is_kept_aside() {
         let long = "x".repeat(65);
-        for (given, kept) in [("{click_id}", "{click_id}"), ("a%20b", "a b"), (long.as_str(), &long[..64])] {
+        for (given, kept) in
+            [("{click_id}", "{click_id}"), ("a%20b", "a b"), (long.as_str(), &long[..64]), ("%29", ")")]
+        {
             let campaign = read(&format!("campaign=1&click_id={given}")).unwrap();
             assert_eq!(campaign.click_id, None);
             assert_eq!(campaign.subs, Some(serde_json::json!({ "rejected_click_id": kept })));
@@ -352,12 +361,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_glued_to_parameters_is_taken_off() {
+        let glued = read("campaign=456.&offer=789)&click_id=q4).").unwrap();
+        assert_eq!((glued.campaign_id, glued.offer_id, glued.click_id.as_deref()), (456, Some(789), Some("q4")));
+        assert_eq!(
+            read("campaign=1&click_id=q4.").unwrap().click_id.as_deref(),
+            Some("q4."),
+            "a dot is legal in an id"
+        );
+    }
+
+    #[test]
     fn codes_lose_glued_punctuation_and_keep_their_case() {
         assert_eq!(code_in("4KdXyZ01abc"), Some("4KdXyZ01abc"));
         assert_eq!(code_in("4KdXyZ01abc)."), Some("4KdXyZ01abc"));
         assert_eq!(code_in("spring-sale_26,"), Some("spring-sale_26"));
         let long = "a".repeat(65);
-        for bad in ["", ".", "favicon.ico", "a%2eb", "a%20", "\u{e9}", long.as_str()] {
+        for glued in ["4KdXyZ01abc/", "4KdXyZ01abc%20", "4KdXyZ01abc%E2%80%9D", "4KdXyZ01abc&x=1", "4KdXyZ01abc*"] {
+            assert_eq!(code_in(glued), Some("4KdXyZ01abc"), "{glued}");
+        }
+        for bad in ["", ".", "favicon.ico", "a%2eb", "a/b", "%20", "\u{e9}", long.as_str()] {
             assert_eq!(code_in(bad), None, "{bad}");
         }
         assert!(code_in(&long[1..]).is_some());

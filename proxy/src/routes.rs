@@ -74,7 +74,7 @@ enum Route {
 fn route(path: &str) -> Route {
     match path {
         "/" => Route::Page,
-        "/click" => Route::Click,
+        "/click" | "/click/" => Route::Click,
         _ if postback::address(path).is_some() => Route::Postback,
         _ => match path.strip_prefix('/').and_then(redirect::code_in) {
             Some(code) => Route::Code(code.len()),
@@ -221,12 +221,10 @@ mod tests {
             "/favicon.ico",
             "/robots.txt",
             "//a",
-            "/a/",
             "/a/b",
-            "/click/",
             "/postback//",
             "/%2e",
-            "/a%00",
+            "/%00",
             "/.well-known/x",
             long.as_str(),
         ] {

@@ -9,6 +9,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -92,7 +93,7 @@ pub struct Totals {
 
 enum Order {
     Append { records: Vec<Vec<u8>>, reply: oneshot::Sender<Result<(), SpoolError>> },
-    Oldest { limit: usize, reply: oneshot::Sender<Result<Vec<Stored>, SpoolError>> },
+    Oldest { after: u64, limit: usize, reply: oneshot::Sender<Result<Vec<Stored>, SpoolError>> },
     Remove { keys: Vec<u64>, reply: oneshot::Sender<Result<(), SpoolError>> },
     PutBeside { key: u64, reply: oneshot::Sender<Result<(), SpoolError>> },
 }
@@ -117,8 +118,15 @@ impl Spool {
         fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join(FILE);
         let totals = Arc::new(Totals::default());
-        let mut store =
-            Store { path, max_bytes, time_of, open: None, retry_at: Instant::now(), totals: Arc::clone(&totals) };
+        let mut store = Store {
+            path,
+            max_bytes,
+            time_of,
+            open: None,
+            retry_at: Instant::now(),
+            told: None,
+            totals: Arc::clone(&totals),
+        };
         store.reopen()?;
         let (orders, inbox) = mpsc::channel(WAITING_ORDERS);
         let filled = Arc::new(Notify::new());
@@ -133,9 +141,9 @@ impl Spool {
         self.order(|reply| Order::Append { records, reply }).await
     }
 
-    /// The first records in order of arrival.
-    pub async fn oldest(&self, limit: usize) -> Result<Vec<Stored>, SpoolError> {
-        self.order(|reply| Order::Oldest { limit, reply }).await
+    /// The first records after a key, in order of arrival; after 0, of all.
+    pub async fn oldest(&self, after: u64, limit: usize) -> Result<Vec<Stored>, SpoolError> {
+        self.order(|reply| Order::Oldest { after, limit, reply }).await
     }
 
     pub async fn remove(&self, keys: Vec<u64>) -> Result<(), SpoolError> {
@@ -173,6 +181,8 @@ struct Store {
     time_of: fn(&[u8]) -> u64,
     open: Option<Open>,
     retry_at: Instant,
+    /// Why it cannot be opened, as the log says.
+    told: Option<String>,
     totals: Arc<Totals>,
 }
 
@@ -197,12 +207,21 @@ impl Store {
     fn perform(&mut self, group: &mut Vec<Order>) -> bool {
         if self.open.is_none() && Instant::now() >= self.retry_at {
             self.retry_at = Instant::now() + REOPEN_PAUSE;
-            if let Err(error) = self.reopen() {
-                tracing::error!(%error, "the spool cannot be opened");
+            match self.reopen() {
+                Ok(()) => self.told = None,
+                Err(error) => {
+                    // Tried each second, told once.
+                    let reason = error.to_string();
+                    if self.told.as_ref() != Some(&reason) {
+                        tracing::error!(error = reason, "the spool cannot be opened");
+                    }
+                    self.told = Some(reason);
+                }
             }
         }
+        let max_bytes = self.max_bytes;
         let result = match &mut self.open {
-            Some(open) => write(open, group, self.max_bytes),
+            Some(open) => guarded(|| write(open, group, max_bytes)).map_err(Some),
             None => Err(None),
         };
         let refused = match result {
@@ -229,8 +248,8 @@ impl Store {
                 Order::Remove { reply, .. } | Order::PutBeside { reply, .. } => {
                     let _ = reply.send(Ok(()));
                 }
-                Order::Oldest { limit, reply } => {
-                    let _ = reply.send(self.read(limit));
+                Order::Oldest { after, limit, reply } => {
+                    let _ = reply.send(self.read(after, limit));
                 }
             }
         }
@@ -238,9 +257,9 @@ impl Store {
         has_appended
     }
 
-    fn read(&mut self, limit: usize) -> Result<Vec<Stored>, SpoolError> {
+    fn read(&mut self, after: u64, limit: usize) -> Result<Vec<Stored>, SpoolError> {
         let read = match &self.open {
-            Some(open) => oldest(&open.database, limit),
+            Some(open) => guarded(|| oldest(&open.database, after, limit)),
             None => return Err(SpoolError::Broken),
         };
         read.map_err(|error| {
@@ -251,12 +270,12 @@ impl Store {
 
     fn note_totals(&mut self) {
         let Some(open) = &mut self.open else { return };
-        let totals = (|| -> Result<_, redb::Error> {
+        let totals = guarded(|| {
             let read = open.database.begin_read()?;
             let records = read.open_table(RECORDS)?;
             let first = records.first()?.map(|(_, record)| (self.time_of)(record.value()));
             Ok((records.len()?, first.unwrap_or(0)))
-        })();
+        });
         match totals {
             Ok((count, first)) => {
                 self.totals.records.store(count, Ordering::Relaxed);
@@ -266,7 +285,7 @@ impl Store {
                 let is_large = fs::metadata(&self.path).is_ok_and(|file| file.len() > COMPACT_BYTES);
                 if count == 0
                     && is_large
-                    && let Err(error) = open.database.compact()
+                    && let Err(error) = guarded(|| Ok(open.database.compact()?))
                 {
                     tracing::warn!(%error, "the empty spool cannot be cut back");
                 }
@@ -279,7 +298,12 @@ impl Store {
     fn close(&mut self, error: &redb::Error) {
         tracing::error!(%error, "the spool failed");
         self.totals.is_broken.store(true, Ordering::Relaxed);
-        self.open = None;
+        let open = self.open.take();
+        // What is left undone in a file that is closed for good is no second failure.
+        let _ = guarded(|| {
+            drop(open);
+            Ok(())
+        });
         self.retry_at = Instant::now() + REOPEN_PAUSE;
         if is_corruption(error) {
             self.put_file_beside();
@@ -287,11 +311,11 @@ impl Store {
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
-        match open(&self.path) {
+        match guarded(|| open(&self.path)) {
             Err(error) if is_corruption(&error) => {
                 tracing::error!(%error, "the spool cannot be read");
                 self.put_file_beside();
-                self.open = Some(open(&self.path).map_err(|error| self.described(error))?);
+                self.open = Some(guarded(|| open(&self.path)).map_err(|error| self.described(error))?);
             }
             result => self.open = Some(result.map_err(|error| self.described(error))?),
         }
@@ -357,7 +381,7 @@ fn open(path: &Path) -> Result<Open, redb::Error> {
 }
 
 /// Writes what the orders ask for and makes it durable; gives the positions of the appends that do not fit.
-fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<Vec<usize>, Option<redb::Error>> {
+fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<Vec<usize>, redb::Error> {
     let mut refused = Vec::new();
     if group.iter().all(|order| matches!(order, Order::Oldest { .. })) {
         return Ok(refused);
@@ -402,28 +426,34 @@ fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<Vec<usize>,
         }
         write.commit()?;
         Ok(())
-    })()
-    .map_err(Some)?;
+    })()?;
     (open.next_key, open.bytes) = (next_key, bytes);
     Ok(refused)
 }
 
-fn oldest(database: &Database, limit: usize) -> Result<Vec<Stored>, redb::Error> {
+fn oldest(database: &Database, after: u64, limit: usize) -> Result<Vec<Stored>, redb::Error> {
     let read = database.begin_read()?;
     let records = read.open_table(RECORDS)?;
     let mut found = Vec::new();
-    for entry in records.iter()?.take(limit) {
+    for entry in records.range(after + 1..)?.take(limit) {
         let (key, record) = entry?;
         found.push((key.value(), record.value().to_vec()));
     }
     Ok(found)
 }
 
+/// Does something with the file. On damaged pages redb may panic: that is one more way to say that they are damaged.
+fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    // Whatever was under way is dropped with the handle.
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(redb::Error::Corrupted("its pages contradict each other".to_owned())))
+}
+
 fn is_corruption(error: &redb::Error) -> bool {
     match error {
         redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
-        // Not a file of redb.
-        redb::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        // Not a file of redb, or not all of one.
+        redb::Error::Io(error) => matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof),
         _ => false,
     }
 }

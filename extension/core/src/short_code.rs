@@ -121,7 +121,24 @@ fn digit(character: u8) -> Option<u8> {
     }
 }
 
-/// Takes off the punctuation that messaging apps glue to a link: `https://s.example/4Kd0…).` keeps its code.
+/// Takes off what messaging apps and people glue to a link: `https://s.example/4Kd0…).` keeps its code, and so does one with a quotation
+/// mark, a space or an invisible character behind it, which arrive percent-encoded, or with parameters that have lost their `?`.
 pub fn strip_glued(code: &str) -> &str {
-    code.trim_end_matches(['.', ',', ')', ']', '}', '>', ';', ':', '!', '?', '\'', '"'])
+    let mut rest = code.split('&').next().unwrap_or_default();
+    rest = rest.strip_suffix('/').unwrap_or(rest);
+    loop {
+        let bare = rest.trim_end_matches(['.', ',', ')', ']', '}', '>', ';', ':', '!', '?', '\'', '"', '*']);
+        let bare = match bare.len().checked_sub(3).and_then(|start| bare.split_at_checked(start)) {
+            Some((before, last)) if is_encoded_byte(last) => before,
+            _ => bare,
+        };
+        if bare.len() == rest.len() {
+            return bare;
+        }
+        rest = bare;
+    }
+}
+
+fn is_encoded_byte(text: &str) -> bool {
+    text.strip_prefix('%').is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }

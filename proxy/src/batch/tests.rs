@@ -42,7 +42,7 @@ impl Aside<u32, u32> for Pocket {
         self.is_away.load(Ordering::Relaxed)
     }
 
-    fn call_failed(&self) {
+    fn call_failed(&self, _: &Failure) {
         self.is_away.store(true, Ordering::Relaxed);
     }
 

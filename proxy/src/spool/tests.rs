@@ -29,7 +29,7 @@ fn records(first: u8, count: u8) -> Vec<Vec<u8>> {
 }
 
 async fn contents(spool: &Spool) -> Vec<u8> {
-    spool.oldest(1000).await.unwrap().iter().map(|(_, record)| record[0]).collect()
+    spool.oldest(0, 1000).await.unwrap().iter().map(|(_, record)| record[0]).collect()
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn order_and_totals_survive_a_restart() {
     let (spool, thread) = place.open(LARGE);
     spool.append(records(1, 5)).await.unwrap();
     spool.append(records(6, 2)).await.unwrap();
-    let first = spool.oldest(2).await.unwrap();
+    let first = spool.oldest(0, 2).await.unwrap();
     spool.remove(first.iter().map(|(key, _)| *key).collect()).await.unwrap();
     drop(spool);
     thread.join().unwrap();
@@ -58,7 +58,7 @@ async fn limit_refuses_a_whole_append_and_takes_again_when_there_is_room() {
     assert_eq!(spool.append(records(10, 2)).await, Err(SpoolError::Full));
     spool.append(records(10, 1)).await.unwrap();
     assert_eq!(contents(&spool).await.len(), 10);
-    let first = spool.oldest(2).await.unwrap();
+    let first = spool.oldest(0, 2).await.unwrap();
     spool.remove(first.iter().map(|(key, _)| *key).collect()).await.unwrap();
     spool.append(records(11, 2)).await.unwrap();
 }
@@ -68,7 +68,7 @@ async fn what_is_put_beside_leaves_the_order() {
     let place = Place::new("beside");
     let (spool, _thread) = place.open(LARGE);
     spool.append(records(1, 3)).await.unwrap();
-    let second = spool.oldest(3).await.unwrap()[1].0;
+    let second = spool.oldest(0, 3).await.unwrap()[1].0;
     spool.put_beside(second).await.unwrap();
     assert_eq!(contents(&spool).await, [1, 3]);
     assert_eq!(spool.totals.bytes.load(Ordering::Relaxed), 20);
@@ -104,7 +104,7 @@ async fn records_drained_from_a_file_put_beside_take_none_out_of_the_next() {
     let place = Place::new("keys");
     let (spool, thread) = place.open(LARGE);
     spool.append(records(1, 3)).await.unwrap();
-    let drained = spool.oldest(3).await.unwrap().iter().map(|(key, _)| *key).collect();
+    let drained = spool.oldest(0, 3).await.unwrap().iter().map(|(key, _)| *key).collect();
     drop(spool);
     thread.join().unwrap();
     fs::write(place.0.join(FILE), vec![0_u8; 8192]).unwrap();
@@ -130,4 +130,49 @@ async fn appends_at_once_share_a_commit_and_are_all_there() {
     let mut found = contents(&spool).await;
     found.sort_unstable();
     assert_eq!(found, (0..100).collect::<Vec<u8>>());
+}
+
+/// Opens what a damaged file is, and gives up when it does not take a record within some seconds.
+async fn takes_records(place: &Place) {
+    let (spool, _thread) = place.open(LARGE);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while spool.append(records(1, 1)).await.is_err() {
+        assert!(Instant::now() < deadline, "it stays broken");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    while spool.oldest(0, 1000).await.is_err() || spool.append(records(2, 1)).await.is_err() {
+        assert!(Instant::now() < deadline, "it breaks again and again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn damaged_file_is_put_beside_or_read_and_takes_records() {
+    let place = Place::new("damage");
+    let (spool, thread) = place.open(LARGE);
+    for _ in 0..20 {
+        spool.append((0..6).map(|byte| vec![byte; 300]).collect()).await.unwrap();
+    }
+    drop(spool);
+    thread.join().unwrap();
+    let whole = fs::read(place.0.join(FILE)).unwrap();
+    const PAGE: usize = 4096;
+    let mut damaged: Vec<(String, Vec<u8>)> = (0..whole.len() / PAGE)
+        .map(|page| {
+            let mut bytes = whole.clone();
+            bytes[page * PAGE..(page + 1) * PAGE].fill(0);
+            (format!("page-{page}"), bytes)
+        })
+        // Pages behind the data are free.
+        .filter(|(_, bytes)| *bytes != whole)
+        .collect();
+    assert!(damaged.len() > 10, "{}", damaged.len());
+    damaged
+        .extend([1, 100, 276, 320, 512, PAGE + 1].map(|length| (format!("length-{length}"), whole[..length].to_vec())));
+    for (name, bytes) in damaged {
+        let place = Place::new(&name);
+        fs::create_dir_all(&place.0).unwrap();
+        fs::write(place.0.join(FILE), bytes).unwrap();
+        takes_records(&place).await;
+    }
 }

@@ -71,11 +71,8 @@ CREATE FUNCTION _postback.slug_of(name text)
 RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    plain text := name;
+    plain CONSTANT text := regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g');
 BEGIN
-    IF getdatabaseencoding() = 'UTF8' THEN
-        plain := regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g');
-    END IF;
     RETURN trim(BOTH '-' FROM left(trim(BOTH '-' FROM regexp_replace(lower(plain), '[^a-z0-9]+', '-', 'g')), 63));
 END
 $$;

@@ -23,6 +23,10 @@ BEGIN
         RAISE EXCEPTION 'schema postback has tables that install() did not make' USING ERRCODE = 'duplicate_object',
             HINT = 'Look with \d postback.* and \d _postback.*, and move them away first.';
     END IF;
+    IF getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION 'the database is encoded in %, and taps come in UTF-8', getdatabaseencoding() USING ERRCODE = 'feature_not_supported',
+            HINT = 'CREATE DATABASE postback ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
     -- Whoever owned the tables could otherwise have a trigger run with the rights of whoever owns the functions.
     SELECT pg_get_userbyid(p.proowner) INTO superuser FROM pg_proc AS p
     WHERE p.oid = 'postback.maintain(timestamptz, text[])'::regprocedure AND NOT pg_has_role(current_user, p.proowner, 'MEMBER');
@@ -41,4 +45,4 @@ END
 $$;
 COMMENT ON FUNCTION postback.install(text) IS
     'Creates the tables, views, triggers and first partitions, once per database: pg_dump dumps them like any table. They and the functions then belong '
-    'to owner, or without one to the caller (see set_owner()). Errors: 42710 when installed already, 42501 when the functions belong to somebody else.';
+    'to owner, or without one to the caller (see set_owner()). Errors: 42710 when installed already, 0A000 in a database that is not UTF-8, 42501 when the functions belong to somebody else.';

@@ -37,10 +37,12 @@ BEGIN
 
     SELECT s.counted_until INTO counted_until FROM _postback.rollup_state AS s;
     IF counted_until = '-infinity' AND isfinite(up_to) THEN
-        counted_until := least(up_to, (SELECT min(c.clicked_at) FROM postback.clicks AS c), (SELECT min(c.converted_at) FROM postback.conversions AS c));
+        counted_until := least(up_to, _postback.first_click_day(), (SELECT min(c.converted_at) FROM postback.conversions AS c));
+        -- Kept at once: whatever comes of this run, the next one does not begin with the search.
+        UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
     END IF;
     -- In steps of about half a second, however many clicks a minute has: one step too long for a statement would be too long each time.
-    WHILE counted_until < up_to AND clock_timestamp() < started_at + interval '20 seconds' LOOP
+    WHILE counted_until < up_to LOOP
         step_started_at := clock_timestamp();
         PERFORM _postback.add_to_rollups('clicks', counted_until, least(up_to, counted_until + step));
         PERFORM _postback.add_to_rollups('conversions', counted_until, least(up_to, counted_until + step));
@@ -48,6 +50,8 @@ BEGIN
         -- The next step looks back no further than to here for clicks that are not in rollups.
         UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
         step := CASE WHEN clock_timestamp() - step_started_at < interval '0.3 seconds' THEN step * 2 ELSE greatest(step / 2, interval '1 second') END;
+        -- Asked last: a run gets on by a step at least.
+        EXIT WHEN clock_timestamp() > started_at + interval '20 seconds';
     END LOOP;
 
     -- The oldest first: whether a click is its subscriber's first is read from what is counted before it.
@@ -68,6 +72,31 @@ BEGIN
         done := done + stale.number;
     END LOOP;
     RETURN done;
+END
+$$;
+
+-- A time before which there are no clicks: the beginning of the first day that has some. Nothing but the DEFAULT partition, where few lie, is
+-- read from one end to the other: clicks have no index that begins with the time.
+CREATE FUNCTION _postback.first_click_day()
+RETURNS timestamptz LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    partition record;
+    found_at timestamptz;
+    earliest timestamptz;
+BEGIN
+    FOR partition IN
+        SELECT c.relname AS name, to_date(substring(c.relname FROM '^clicks_(\d{8})$'), 'YYYYMMDD')::timestamptz AS day
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'postback.clicks'::regclass
+        ORDER BY day NULLS FIRST
+    LOOP
+        EXECUTE CASE WHEN partition.day IS NULL THEN format('SELECT min(c.clicked_at) FROM postback.%I AS c', partition.name)
+                     ELSE format('SELECT $1 WHERE EXISTS (SELECT FROM postback.%I)', partition.name) END
+            INTO found_at USING partition.day;
+        earliest := least(earliest, found_at);
+        EXIT WHEN partition.day IS NOT NULL AND found_at IS NOT NULL;
+    END LOOP;
+    RETURN earliest;
 END
 $$;
 
