@@ -108,15 +108,15 @@ impl Drain {
                     }
                 }
                 Ok(Look { outcome, last: Some(last) }) => {
-                    (pause, limit) = (FIRST_PAUSE, self.batch_limit);
-                    if let Some(failure) = outcome.refused {
-                        // In order, as long as nothing is taken at all.
-                        if outcome.gone > 0 || !self.offline.takes_nothing() {
-                            after = last;
-                            refused = Some(failure);
-                        } else {
-                            sleep(jittered(LONGEST_PAUSE)).await;
-                        }
+                    limit = self.batch_limit;
+                    if outcome.refused.is_some() {
+                        (after, refused) = (last, outcome.refused);
+                    }
+                    if outcome.gone > 0 {
+                        pause = FIRST_PAUSE;
+                    } else {
+                        sleep(jittered(pause)).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
                     }
                     // Live traffic first: while there is some, it has the database at least every other moment.
                     if self.offline.has_live_calls() {

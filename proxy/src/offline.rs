@@ -71,11 +71,6 @@ impl Offline {
             && !self.directory.table().is_empty()
     }
 
-    /// Whether those of every kind do.
-    pub fn takes_nothing(&self) -> bool {
-        RECORDING.into_iter().all(|kind| self.is_away_for(kind))
-    }
-
     /// The database takes requests of this kind: live ones go to it again.
     pub fn database_is_back(&self, kind: CallKind) {
         if self.are_refused(kind).swap(false, Ordering::Relaxed) {

@@ -87,7 +87,9 @@ def test_redirects_are_the_same_bytes_with_and_without_the_database(start_spooli
         without = [proxy.get(target) for target in targets]
         assert proxy.metric("spooled_total") >= len(TEMPLATES) * 8
     for target, one, other in zip(targets, with_database, without):
-        assert one.status == other.status, target
+        # An alias may be newer than the routes: nobody can say that there is none.
+        expected = 503 if target in ("/no-such-alias", "/4KdXyZ01abcd") else one.status
+        assert other.status == expected, target
         if one.status == 302:
             assert without_click_id(one.location) == without_click_id(other.location), target
             assert one.headers.keys() == other.headers.keys()
@@ -122,14 +124,16 @@ def test_networks_hear_their_own_word_and_late_postbacks_count(start_spooling, p
     place.execute("SELECT postback.add_network('Tune', 'tune')")
     place.execute("UPDATE postback.networks SET answer_body = 'success=true;' WHERE slug = 'tune'")
     proxy = start_spooling()
-    before = proxy.get("/postback/tune?transaction_id=x").body, proxy.get("/postback/none?transaction_id=x").body
+    before = proxy.get("/postback/tune?transaction_id=x").body
+    assert proxy.get("/postback/none?transaction_id=x").status == 403
     with away(place):
         click_id = proxy.get(f"/{place.campaign.codes[1001]}").location.split("=")[1]
         target = f"/postback?click_id={click_id}&payout=12.50&transaction_id=t1&status=approved"
         answers = [proxy.get(target), proxy.post("/postback", target.split("?")[1].encode())]
         assert [(answer.status, answer.text) for answer in answers] == [(200, "OK")] * 2
         tune, none = proxy.get("/postback/tune?transaction_id=x"), proxy.get("/postback/none?transaction_id=x")
-        assert (tune.status, tune.body, none.status, none.body) == (200, before[0], 403, before[1])
+        # A network may be newer than the routes: its message is kept, and may come again.
+        assert (tune.status, tune.body, none.status) == (200, before, 503)
         waited_at = place.execute("SELECT clock_timestamp()").fetchone()[0]
     wait_until_drained(proxy)
     conversion = place.execute("SELECT click_id, payout::text, received_at < %s FROM postback.conversions", [waited_at])
@@ -197,6 +201,50 @@ def test_refused_requests_become_dead_letters_and_block_nobody(start_spooling, p
     stored = {row[0] for row in place.execute("SELECT user_agent FROM postback.clicks")}
     assert stored == {"one", "two", "three"}
     assert proxy.metric("dead_letters_total") == 3
+
+
+def test_taps_on_links_that_the_database_does_not_have_are_kept(start_spooling, place):
+    proxy = start_spooling()
+    targets = [f"/{place.campaign.codes[1001]}", f"/{place.campaign.codes[1002]}", "/postback?transaction_id=kept"]
+    with away(place):
+        assert [proxy.get(target).status for target in targets] == [302, 302, 200]
+        # As in an older copy of the database that is restored.
+        place.execute("DELETE FROM postback.links WHERE subscriber_id = 1002")
+    wait_until_drained(proxy)
+    letters = place.execute("SELECT kind, failure, request ->> 'code' FROM postback.dead_letters").fetchall()
+    assert letters == [("click", "no such link", place.campaign.codes[1002])]
+    assert place.execute("SELECT count(*) FROM postback.clicks WHERE subscriber_id IS NOT NULL").fetchone()[0] == 1
+    assert place.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0] == 1
+
+
+def test_function_that_is_refused_keeps_the_other_kind_waiting_for_nothing(start_proxy, place, tmp_path):
+    place.execute("DROP ROLE IF EXISTS outage_ingest")
+    place.execute("CREATE ROLE outage_ingest LOGIN")
+    place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
+    proxy = start_proxy(re.sub("user=[^&]*", "user=outage_ingest", database_url(place)), spool=tmp_path / "spool", batch_limit=4)
+    wait_until((tmp_path / "spool/routes.json").exists, "the routes are on disk")
+    taps = [f"/{place.campaign.codes[1001]}"] * 3
+    with away(place):
+        for number in range(9):
+            assert proxy.get(f"/postback?transaction_id=early-{number}").status == 200
+        assert [proxy.get(tap).status for tap in taps] == [302] * 3
+        for (function,) in place.execute(
+            "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.proname IN ('receive_postbacks', 'receive_postback')"
+        ).fetchall():
+            place.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM outage_ingest")
+    # Behind nine postbacks that nobody takes.
+    clicks = "SELECT count(*) FROM postback.clicks"
+    wait_until(lambda: place.execute(clicks).fetchone()[0] == 3, "the taps are in the database")
+    assert proxy.get("/postback?transaction_id=late").status == 200
+    spooled = proxy.metric("spooled_total")
+    assert [proxy.get(tap).status for tap in taps] == [302] * 3
+    assert (place.execute(clicks).fetchone()[0], proxy.metric("spooled_total")) == (6, spooled), "live taps do not take the way round"
+    assert proxy.metric("spool_records") == 10
+    place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
+    wait_until_drained(proxy)
+    assert place.execute("SELECT count(*), count(DISTINCT transaction_id) FROM postback.postbacks").fetchone() == (10, 10)
+    place.execute("DROP OWNED BY outage_ingest")
+    place.execute("DROP ROLE outage_ingest")
 
 
 def test_full_spool_redirects_taps_and_turns_postbacks_away(start_spooling, place):
