@@ -17,4 +17,4 @@ COMMENT ON COLUMN postback.dead_letters.request_id IS 'Click id or postback id.'
 COMMENT ON COLUMN postback.dead_letters.requested_at IS 'When the request came to the proxy.';
 COMMENT ON COLUMN postback.dead_letters.request IS 'The request in readable form; bytes that are no text are replaced. May hold a network''s token.';
 COMMENT ON COLUMN postback.dead_letters.record IS 'The record of the spool, byte for byte.';
-COMMENT ON COLUMN postback.dead_letters.failure IS 'SQLSTATE of the refusal.';
+COMMENT ON COLUMN postback.dead_letters.failure IS 'SQLSTATE of the refusal, or: no such link. replay_dead_letters() tries again.';

@@ -112,4 +112,9 @@ SELECT ok(NOT pg_temp.differs('{send,day}', '-infinity', 'infinity', 'UTC') AND 
 SELECT sum(human_clicks) AS clicks_before FROM postback.performance() \gset
 SELECT format('DROP TABLE postback.clicks_%s', to_char(clock_timestamp() AT TIME ZONE 'UTC' - interval '2 days', 'YYYYMMDD')) \gexec
 SELECT is((SELECT sum(human_clicks) FROM postback.performance()), :clicks_before::numeric, 'a day that was dropped stays in the reports');
+-- Where counting begins is found without reading the days.
+SELECT ok(_postback.first_click_day() <= (SELECT min(clicked_at) FROM postback.clicks), 'no click is older');
+SELECT ok(_postback.first_click_day() > (SELECT min(clicked_at) FROM postback.clicks) - interval '1 day', 'and not by a day');
+INSERT INTO postback.clicks (clicked_at) VALUES ('2001-01-01 12:00+00');
+SELECT is(_postback.first_click_day(), '2001-01-01 12:00+00', 'also when it lies in the DEFAULT partition');
 SELECT * FROM finish();
