@@ -1,5 +1,6 @@
 -- Reports from rollups and reports from the tables give the same numbers, whatever happens in whatever order.
 SELECT no_plan();
+SELECT is((SELECT counted_until FROM _postback.rollup_state), '-infinity', 'what is empty is not counted: a load with the triggers off would be missed');
 SELECT postback.add_offer('Offer ' || n, 'https://network.example.com/{click_id}', offer_id => n, network => CASE WHEN n < 3 THEN 'default' END)
 FROM generate_series(1, 3) AS n \g /dev/null
 INSERT INTO postback.sends (send_id, campaign_id, segment_id, variant_id, offer_id, base_url, sent_at, messages, cost_per_message, cost_currency)

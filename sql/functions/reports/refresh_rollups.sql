@@ -37,12 +37,14 @@ BEGIN
 
     SELECT s.counted_until INTO counted_until FROM _postback.rollup_state AS s;
     IF counted_until = '-infinity' AND isfinite(up_to) THEN
-        counted_until := least(up_to, _postback.first_click_day(), (SELECT min(c.converted_at) FROM postback.conversions AS c));
+        -- Where there is nothing yet, a load with the triggers off may still come.
+        counted_until := coalesce(least(_postback.first_click_day(), (SELECT min(c.converted_at) FROM postback.conversions AS c)), '-infinity');
+        counted_until := least(up_to, counted_until);
         -- Kept at once: whatever comes of this run, the next one does not begin with the search.
         UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
     END IF;
     -- In steps of about half a second, however many clicks a minute has: one step too long for a statement would be too long each time.
-    WHILE counted_until < up_to LOOP
+    WHILE isfinite(counted_until) AND counted_until < up_to LOOP
         step_started_at := clock_timestamp();
         PERFORM _postback.add_to_rollups('clicks', counted_until, least(up_to, counted_until + step));
         PERFORM _postback.add_to_rollups('conversions', counted_until, least(up_to, counted_until + step));
