@@ -261,7 +261,11 @@ extension_sql_file!(
     name = "replay_dead_letters",
     requires = ["keep_dead_letter"]
 );
-extension_sql_file!("../../sql/functions/operate/set_owner.sql", name = "set_owner", requires = ["replay_dead_letters"]);
+extension_sql_file!(
+    "../../sql/functions/operate/set_owner.sql",
+    name = "set_owner",
+    requires = ["replay_dead_letters"]
+);
 extension_sql_file!("../../sql/functions/operate/install.sql", name = "install", requires = ["set_owner"]);
 extension_sql_file!("../../sql/functions/operate/grant_role.sql", name = "grant_role", requires = ["install"]);
 extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);
