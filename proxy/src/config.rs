@@ -401,4 +401,14 @@ mod tests {
         assert!(read_pairs(&[("POSTBACK_FIXED_REDIRECT", "https://example.com/")]).is_ok());
         assert_eq!(problems(&[("POSTBACK_FIXED_REDIRECT", "javascript:alert(1)")]).len(), 1);
     }
+
+    #[test]
+    fn requests_are_spooled_before_their_clients_give_up() {
+        let database = ("POSTBACK_DATABASE_URL", "postgres:///postback");
+        let deadline = ("POSTBACK_REQUEST_DEADLINE_MS", "1000");
+        let spool = ("POSTBACK_SPOOL", "/var/lib/postback");
+        assert!(problems(&[database, deadline]).is_empty());
+        assert_eq!(problems(&[database, deadline, spool]).len(), 1);
+        assert!(problems(&[database, deadline, spool, ("POSTBACK_SPOOL_AFTER_MS", "999")]).is_empty());
+    }
 }
