@@ -22,6 +22,7 @@ pub fn check(data: &[u8]) {
         assert_eq!(key.decode(code.as_str()), Some(link));
         assert_eq!(code_in(&format!("{}).", code.as_str())), Some(code.as_str()));
     }
+    assert_eq!(strip_glued(strip_glued(&segment)), strip_glued(&segment));
     assert!(segment.starts_with(strip_glued(&segment)));
     if let Some(code) = code_in(&segment) {
         assert!(segment.starts_with(code) && (1..=64).contains(&code.len()));

@@ -157,9 +157,10 @@ impl Tap {
     }
 }
 
-/// The code in a path segment without what messaging apps glue to it; `None` when no code looks like this.
+/// The code in a path segment without what messaging apps glue to it, and one slash; `None` when no code looks like this.
 pub fn code_in(segment: &str) -> Option<&str> {
-    let code = strip_glued(segment);
+    let bare = strip_glued(segment);
+    let code = bare.strip_suffix('/').map_or(bare, strip_glued);
     let is_code = !code.is_empty()
         && code.len() <= MAX_CODE_LENGTH
         && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
@@ -377,10 +378,10 @@ mod tests {
         assert_eq!(code_in("4KdXyZ01abc)."), Some("4KdXyZ01abc"));
         assert_eq!(code_in("spring-sale_26,"), Some("spring-sale_26"));
         let long = "a".repeat(65);
-        for glued in ["4KdXyZ01abc/", "4KdXyZ01abc%20", "4KdXyZ01abc%E2%80%9D", "4KdXyZ01abc&x=1", "4KdXyZ01abc*"] {
-            assert_eq!(code_in(glued), Some("4KdXyZ01abc"), "{glued}");
+        for glued in ["/", "./", "/.", "/&x=a%20b", "%20", "%E2%80%9D", "&x=1", "*"] {
+            assert_eq!(code_in(&format!("4KdXyZ01abc{glued}")), Some("4KdXyZ01abc"), "{glued}");
         }
-        for bad in ["", ".", "favicon.ico", "a%2eb", "a/b", "%20", "\u{e9}", long.as_str()] {
+        for bad in ["", ".", "favicon.ico", "a%2eb", "a/b", "a//", "%20", "\u{e9}", long.as_str()] {
             assert_eq!(code_in(bad), None, "{bad}");
         }
         assert!(code_in(&long[1..]).is_some());

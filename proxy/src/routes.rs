@@ -222,6 +222,8 @@ mod tests {
             "/robots.txt",
             "//a",
             "/a/b",
+            "/a//",
+            "/click//",
             "/postback//",
             "/%2e",
             "/%00",
@@ -230,6 +232,7 @@ mod tests {
         ] {
             assert_eq!(route(path), Route::Unknown, "{path}");
         }
+        assert_eq!((route("/a/"), route("/a%00"), route("/click/")), (Route::Code(1), Route::Code(1), Route::Click));
     }
 
     #[test]

@@ -125,7 +125,6 @@ fn digit(character: u8) -> Option<u8> {
 /// mark, a space or an invisible character behind it, which arrive percent-encoded, or with parameters that have lost their `?`.
 pub fn strip_glued(code: &str) -> &str {
     let mut rest = code.split('&').next().unwrap_or_default();
-    rest = rest.strip_suffix('/').unwrap_or(rest);
     loop {
         let bare = rest.trim_end_matches(['.', ',', ')', ']', '}', '>', ';', ':', '!', '?', '\'', '"', '*']);
         let bare = match bare.len().checked_sub(3).and_then(|start| bare.split_at_checked(start)) {

@@ -18,7 +18,7 @@ DECLARE
     earlier_until CONSTANT timestamptz := coalesce(before_until, since);
     earlier_begins timestamp;
 BEGIN
-    IF since IS NULL OR until IS NULL OR NOT (isfinite(since) AND isfinite(until)) OR NOT coalesce(isfinite(before_since), true) OR NOT coalesce(isfinite(before_until), true) THEN
+    IF (isfinite(since) AND isfinite(until) AND isfinite(coalesce(before_since, since)) AND isfinite(earlier_until)) IS NOT TRUE THEN
         RAISE EXCEPTION 'a comparison needs periods with a beginning and an end' USING ERRCODE = 'invalid_parameter_value';
     ELSIF NOT since < until OR NOT coalesce(before_since, '-infinity') < earlier_until THEN
         RAISE EXCEPTION 'a period must end after it begins' USING ERRCODE = 'invalid_parameter_value';

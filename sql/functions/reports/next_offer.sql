@@ -13,8 +13,8 @@ DECLARE
     -- So many clicks are worth what is known of all offers together.
     prior CONSTANT double precision := 100;
 BEGIN
-    IF in_currency IS NULL OR in_currency !~* '^[a-z]{3}$' THEN
-        RAISE EXCEPTION 'next_offer() needs a currency, not %', quote_nullable(in_currency) USING ERRCODE = 'invalid_parameter_value',
+    IF in_currency IS NULL THEN
+        RAISE EXCEPTION 'next_offer() needs a currency' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'A code such as USD: revenue in several currencies cannot be added up.';
     END IF;
     since := coalesce(since, '-infinity');

@@ -38,8 +38,8 @@ BEGIN
     SELECT s.counted_until INTO counted_until FROM _postback.rollup_state AS s;
     IF counted_until = '-infinity' AND isfinite(up_to) THEN
         -- Where there is nothing yet, a load with the triggers off may still come.
-        counted_until := coalesce(least(_postback.first_click_day(), (SELECT min(c.converted_at) FROM postback.conversions AS c)), '-infinity');
-        counted_until := least(up_to, counted_until);
+        counted_until := least(up_to, coalesce(
+            least(_postback.first_click_day(), (SELECT min(c.converted_at) FROM postback.conversions AS c)), '-infinity'));
         -- Kept at once: whatever comes of this run, the next one does not begin with the search.
         UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
     END IF;
