@@ -54,15 +54,15 @@ class Databases:
     def __init__(self):
         self.names = []
 
-    def create(self, template="postback_tests_template"):
+    def create(self, *options, template="postback_tests_template"):
         name = f"postback_tests_py_{os.getpid()}_{len(self.names)}"
-        run_program("createdb", f"--template={template}", name)
+        run_program("createdb", f"--template={template}", *options, name)
         self.names.append(name)
         return name
 
-    def create_bare(self):
+    def create_bare(self, *options):
         """A database without anything, as a dump is restored into."""
-        return self.create(template="template0")
+        return self.create(*options, template="template0")
 
     def drop_all(self):
         for name in self.names:

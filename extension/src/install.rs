@@ -13,6 +13,7 @@ const STEPS: &[(&str, &str)] = &[
     ("tables/postbacks", include_str!("../../sql/tables/postbacks.sql")),
     ("tables/conversions", include_str!("../../sql/tables/conversions.sql")),
     ("tables/statements", include_str!("../../sql/tables/statements.sql")),
+    ("tables/retention", include_str!("../../sql/tables/retention.sql")),
     ("tables/rollups", include_str!("../../sql/tables/rollups.sql")),
     ("tables/touches", include_str!("../../sql/tables/touches.sql")),
     ("tables/destinations", include_str!("../../sql/tables/destinations.sql")),

@@ -250,7 +250,8 @@ extension_sql_file!(
 );
 extension_sql_file!("../../sql/functions/diagnose/preflight.sql", name = "preflight", requires = ["record_preflight"]);
 extension_sql_file!("../../sql/functions/operate/maintain.sql", name = "maintain", requires = ["preflight"]);
-extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["maintain"]);
+extension_sql_file!("../../sql/functions/operate/drop_days.sql", name = "drop_days", requires = ["maintain"]);
+extension_sql_file!("../../sql/functions/operate/routes.sql", name = "routes", requires = ["drop_days"]);
 extension_sql_file!(
     "../../sql/functions/operate/keep_dead_letter.sql",
     name = "keep_dead_letter",

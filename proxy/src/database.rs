@@ -9,7 +9,7 @@ pub mod maintenance;
 pub mod requests;
 
 use crate::directory::RouteRow;
-use crate::error::Failure;
+use crate::error::{Failure, Unfit};
 use crate::metrics::{CallKind, Metrics};
 use crate::spool::Totals;
 use crate::spool_record::{self, Record};
@@ -18,13 +18,13 @@ use deadpool_postgres::{
 };
 use postback_core::url_template::Ids;
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::{Client, NoTls, Row};
 
 const ROUTES: &str = "\
     SELECT kind, id, name, content, content_type, campaign_id, segment_id, variant_id, offer_id
@@ -35,6 +35,11 @@ const KEEP_DEAD_LETTER: &str = "\
 
 /// Read when a connection is made. JIT costs more than it gives on statements this short.
 const ON_CONNECT: &str = "SET statement_timeout = '5s'; SET jit = off";
+
+/// What a database must be asked before it is used. It has no version while the extension is not installed.
+const FITNESS: &str = "\
+    SELECT current_setting('fsync'), current_setting('synchronous_commit'),
+        (SELECT e.extversion FROM pg_catalog.pg_extension AS e WHERE e.extname = 'postback')";
 
 /// The oldest record's time in Unix milliseconds, 0 for none.
 const REPORT_SPOOL: &str = "\
@@ -51,23 +56,32 @@ const OTHER_CONNECTIONS: usize = 8;
 pub struct Database {
     pool: Pool,
     is_down: AtomicBool,
+    unfit: Arc<Mutex<Option<Unfit>>>,
     /// Told of every new connection: behind it may be another server, after a failover or a restore.
     pub connected: Arc<Notify>,
     metrics: Arc<Metrics>,
 }
 
 impl Database {
-    /// Connects to nothing yet.
+    /// Connects to nothing yet. A database that would forget what it has committed is not used, unless allowed.
     pub fn new(
         config: tokio_postgres::Config,
         worker_connections: usize,
+        allow_unsafe: bool,
         metrics: Arc<Metrics>,
     ) -> Result<Self, BuildError> {
         let connected = Arc::new(Notify::new());
+        let unfit = Arc::new(Mutex::new(None));
         let told = Arc::clone(&connected);
+        let noted = Arc::clone(&unfit);
         let on_connect = Hook::async_fn(move |client, _| {
-            let told = Arc::clone(&told);
+            let (told, noted) = (Arc::clone(&told), Arc::clone(&noted));
             Box::pin(async move {
+                let unfit = unfitness(client, allow_unsafe).await.map_err(HookError::Backend)?;
+                noted.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&unfit);
+                if let Some(unfit) = unfit {
+                    return Err(HookError::message(unfit.to_string()));
+                }
                 client.batch_execute(ON_CONNECT).await.map_err(HookError::Backend)?;
                 told.notify_one();
                 Ok(())
@@ -79,7 +93,12 @@ impl Database {
             .post_create(on_connect)
             .runtime(Runtime::Tokio1)
             .build()?;
-        Ok(Database { pool, is_down: AtomicBool::new(false), connected, metrics })
+        Ok(Database { pool, is_down: AtomicBool::new(false), unfit, connected, metrics })
+    }
+
+    /// Why the database that answered last is not used, if it is not.
+    pub fn unfit(&self) -> Option<Unfit> {
+        self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A connection, new or used. The first failure and the recovery after it are logged, not every try between.
@@ -91,7 +110,10 @@ impl Database {
                 }
                 return Ok(object);
             }
-            Ok(Err(PoolError::Backend(error))) => described(&error),
+            Ok(Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)))) => {
+                described(&error)
+            }
+            Ok(Err(PoolError::PostCreateHook(HookError::Message(unfit)))) => unfit.into_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no connection within {} s", CALL_DEADLINE.as_secs()),
         };
@@ -102,28 +124,10 @@ impl Database {
         Err(Failure::Unreachable)
     }
 
-    /// The version of the extension.
-    pub async fn version(&self) -> Result<String, String> {
-        let row = self.ask("SELECT postback.version()").await?;
-        row.try_get(0).map_err(|error| described(&error))
-    }
-
     /// The key of the short codes.
     pub async fn code_key(&self) -> Result<Vec<u8>, String> {
         let row = self.ask("SELECT postback.code_key()").await?;
         row.try_get(0).map_err(|error| described(&error))
-    }
-
-    /// The setting with which the database would forget what it has committed, if it has one.
-    pub async fn unsafe_setting(&self) -> Result<Option<&'static str>, String> {
-        let row = self.ask("SELECT current_setting('fsync'), current_setting('synchronous_commit')").await?;
-        let is_off =
-            |column| row.try_get::<_, &str>(column).map(|value| value == "off").map_err(|error| described(&error));
-        Ok(match (is_off(0)?, is_off(1)?) {
-            (true, _) => Some("fsync"),
-            (_, true) => Some("synchronous_commit"),
-            _ => None,
-        })
     }
 
     /// What is needed to answer without the database; only the sends above this one, or all with 0.
@@ -185,6 +189,31 @@ impl Database {
             }
         }
     }
+}
+
+/// Why this connection's database must not be used, if so: a new connection may lead to another server, after a failover or a restore.
+async fn unfitness(client: &Client, allow_unsafe: bool) -> Result<Option<Unfit>, tokio_postgres::Error> {
+    let row = client.query_one(FITNESS, &[]).await?;
+    let (fsync, synchronous_commit, installed): (&str, &str, Option<&str>) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let unsafe_setting = [("fsync", fsync), ("synchronous_commit", synchronous_commit)]
+        .into_iter()
+        .find_map(|(setting, value)| (value == "off").then_some(setting));
+    Ok(match (installed, unsafe_setting) {
+        (Some(installed), _) if !fits(installed) => Some(Unfit::Version { installed: installed.to_owned() }),
+        (_, Some(setting)) if !allow_unsafe => Some(Unfit::Unsafe { setting }),
+        _ => None,
+    })
+}
+
+/// The functions between the two may change with the minor version.
+fn fits(installed: &str) -> bool {
+    major_and_minor(installed) == major_and_minor(env!("CARGO_PKG_VERSION"))
+}
+
+fn major_and_minor(version: &str) -> Option<(&str, &str)> {
+    let (major, rest) = version.split_once('.')?;
+    Some((major, rest.split_once('.').map_or(rest, |(minor, _)| minor)))
 }
 
 /// The server's message and SQLSTATE, or the driver's message with its cause.
@@ -268,5 +297,19 @@ impl Lane {
             Failure::Unreachable
         })?;
         connection.query(&statement, parameters).await.map_err(|error| Failure::of(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_fit_by_major_and_minor() {
+        let (major, minor) = major_and_minor(env!("CARGO_PKG_VERSION")).unwrap();
+        assert!(fits(&format!("{major}.{minor}.99")));
+        assert!(fits(&format!("{major}.{minor}")));
+        assert!(!fits(&format!("{major}.{minor}9.0")));
+        assert!(!fits("unknown"));
     }
 }

@@ -83,7 +83,33 @@ fn is_broken_transport(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(|source| source.is::<io::Error>())
 }
 
-/// Why the proxy cannot start or go on.
+/// Why a database is not used although it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has the extension in a version whose functions may differ.
+    Version { installed: String },
+    /// With this setting it may forget what it has committed.
+    Unsafe { setting: &'static str },
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfit::Version { installed } => write!(
+                formatter,
+                "the extension is version \"{installed}\", the proxy \"{}\"; install the same minor version of both",
+                env!("CARGO_PKG_VERSION")
+            ),
+            Unfit::Unsafe { setting } => write!(
+                formatter,
+                "the database has {setting}=off: a crash would lose what was answered; switch it on, \
+                 or set POSTBACK_ALLOW_UNSAFE=on where losing clicks does not matter"
+            ),
+        }
+    }
+}
+
+/// Why the proxy cannot start.
 #[derive(Debug)]
 pub enum RunError {
     /// A listener could not be handed to the runtime.
@@ -92,10 +118,8 @@ pub enum RunError {
     Pool(BuildError),
     /// The TLS of outbound deliveries could not be set up.
     Tls(rustls::Error),
-    /// The database has the extension in a version whose functions may differ.
-    Version { installed: String },
-    /// A setting of the database lets it forget what it has committed.
-    Unsafe { setting: &'static str },
+    /// The database must not be used.
+    Unfit(Unfit),
     /// The spool cannot be used.
     Spool(OpenError),
 }
@@ -112,17 +136,8 @@ impl fmt::Display for RunError {
             RunError::Tls(error) => {
                 write!(formatter, "the TLS of deliveries cannot be set up: {error}")
             }
-            RunError::Unsafe { setting } => write!(
-                formatter,
-                "the database has {setting}=off: a crash would lose what was answered; switch it on, \
-                 or set POSTBACK_ALLOW_UNSAFE=on where losing clicks does not matter"
-            ),
+            RunError::Unfit(unfit) => unfit.fmt(formatter),
             RunError::Spool(error) => error.fmt(formatter),
-            RunError::Version { installed } => write!(
-                formatter,
-                "the extension is version \"{installed}\", the proxy \"{}\"; install the same minor version of both",
-                env!("CARGO_PKG_VERSION")
-            ),
         }
     }
 }

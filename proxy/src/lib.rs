@@ -117,9 +117,18 @@ pub async fn run(listeners: Listeners, config: Config, shutdown: impl Future<Out
         routes: Arc::clone(&routes),
         phase: phases.clone(),
     });
-    let limits =
-        Limits { connections: connection_limit(config.max_deliveries), open: metrics.connections.clone(), balancers };
-    let admin_limits = Limits { connections: MAX_ADMIN_CONNECTIONS, open: Default::default(), balancers: None };
+    let limits = Limits {
+        connections: connection_limit(config.max_deliveries),
+        open: metrics.connections.clone(),
+        unreadable: metrics.unreadable_requests.clone(),
+        balancers,
+    };
+    let admin_limits = Limits {
+        connections: MAX_ADMIN_CONNECTIONS,
+        open: Default::default(),
+        unreadable: Default::default(),
+        balancers: None,
+    };
     let mut public = tokio::spawn(server::serve(adopt(listeners.public)?, routes, limits, phases));
     // The probes go on answering while the public side drains.
     let (admin_phase, admin_phases) = watch::channel(Phase::Running);
@@ -158,7 +167,8 @@ fn backend(
     };
     let connections =
         config.click_connections + FOREIGN_CONNECTIONS + config.postback_connections + DELIVERY_CONNECTIONS;
-    let database = Database::new(address, connections, Arc::clone(metrics)).map_err(RunError::Pool)?;
+    let database =
+        Database::new(address, connections, config.allow_unsafe, Arc::clone(metrics)).map_err(RunError::Pool)?;
     let database = Arc::new(database);
     let (offline, spool) = match &config.spool {
         Some(directory) => {
@@ -199,7 +209,7 @@ fn backend(
             Some(tokio::spawn(dispatcher.run(Arc::clone(key), phases.clone(), config.drain)))
         }
     };
-    let upkeep = upkeep::keep_key(Arc::clone(&database), Arc::clone(key), directory.clone(), config.allow_unsafe);
+    let upkeep = upkeep::keep_key(Arc::clone(&database), Arc::clone(key), directory.clone());
     let mut background = vec![tokio::spawn(upkeep::maintain(
         Arc::clone(&database),
         config.listen.to_string(),

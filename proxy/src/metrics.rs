@@ -84,6 +84,7 @@ pub struct Metrics {
     call_seconds: [Histogram; CALLS.len()],
     database_errors: Family<Vec<(&'static str, String)>, Counter>,
     pub connections: Gauge,
+    pub unreadable_requests: Counter,
     deliveries: Vec<Counter>,
     pub deliveries_in_flight: Gauge,
     delivery_seconds: Histogram,
@@ -126,6 +127,9 @@ impl Metrics {
         registry.register("database_errors", "Database calls that failed, by SQLSTATE", database_errors.clone());
         let connections = Gauge::default();
         registry.register("connections", "Client connections open", connections.clone());
+        let unreadable_requests = Counter::default();
+        let described = "What came and is no HTTP, or has too long a head: answered 400, 414 or 431";
+        registry.register("unreadable_requests", described, unreadable_requests.clone());
         let deliveries = Family::<Labels<1>, Counter>::default();
         registry.register("deliveries", "Attempts to deliver, by outcome", deliveries.clone());
         let deliveries_in_flight = Gauge::default();
@@ -186,6 +190,7 @@ impl Metrics {
             spool,
             database_errors,
             connections,
+            unreadable_requests,
             registry,
         }
     }

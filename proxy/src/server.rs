@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use std::convert::Infallible;
 use std::io;
@@ -54,10 +55,11 @@ pub enum Phase {
     Closing,
 }
 
-/// How many connections may be open, where to count them, and who must begin them with a PROXY header.
+/// How many connections may be open, where to count them and what they bring that is no HTTP, and who must begin them with a PROXY header.
 pub struct Limits {
     pub connections: usize,
     pub open: Gauge,
+    pub unreadable: Counter,
     /// The load balancers, where all connections come through one.
     pub balancers: Option<Arc<[IpNet]>>,
 }
@@ -82,11 +84,15 @@ pub async fn serve<H: Handler>(
             },
         };
         let (handler, balancers) = (Arc::clone(&handler), limits.balancers.clone());
-        let (http, phase, open) = (Arc::clone(&http), phase.clone(), limits.open.clone());
+        let (http, phase) = (Arc::clone(&http), phase.clone());
+        let (open, unreadable) = (limits.open.clone(), limits.unreadable.clone());
         tokio::spawn(async move {
             open.inc();
             if let Some((stream, peer)) = introduced(stream, peer, balancers.as_deref()).await {
-                Connection::new(handler, peer).serve(&http, stream, phase).await;
+                let ended = Connection::new(handler, peer).serve(&http, stream, phase).await;
+                if ended.is_err_and(|error| error.is_parse()) {
+                    unreadable.inc();
+                }
             }
             open.dec();
             drop(slot);
@@ -178,8 +184,14 @@ impl<H: Handler> Connection<H> {
         answer
     }
 
-    /// Sees a connection through, whatever carries its bytes.
-    pub async fn serve<S>(self, http: &http1::Builder, stream: S, mut phase: watch::Receiver<Phase>)
+    /// Sees a connection through, whatever carries its bytes. What goes wrong on it is the client's doing: bad syntax, deadlines, resets.
+    /// hyper has answered it.
+    pub async fn serve<S>(
+        self,
+        http: &http1::Builder,
+        stream: S,
+        mut phase: watch::Receiver<Phase>,
+    ) -> Result<(), hyper::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -190,16 +202,15 @@ impl<H: Handler> Connection<H> {
             Box::pin(async move { Ok::<_, Infallible>(this.answer(request).await) })
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(ClientStream::new(stream)), service));
-        // What goes wrong on a connection is the client's doing: bad syntax, deadlines, resets. hyper has answered it.
         tokio::select! {
             biased;
-            _ = connection.as_mut() => return,
+            ended = connection.as_mut() => return ended,
             () = reached(&mut phase, Phase::Draining) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             biased;
-            _ = connection => {}
-            () = reached(&mut phase, Phase::Closing) => {}
+            ended = connection => ended,
+            () = reached(&mut phase, Phase::Closing) => Ok(()),
         }
     }
 }

@@ -1,39 +1,20 @@
 //! What survives an outage: records in one redb file, durable before anybody is told so.
 //!
-//! One thread owns the file and does all that waits in one transaction, so that a thousand appends share one fsync. redb's
-//! lock on the file keeps a second process out. After an I/O error the file is closed and opened anew, never synced again
-//! as if nothing had been: Linux forgets what it could not write. A file that cannot be read is put beside and a new one is
-//! begun. Not for: what is in a record, see `spool_record.rs`; when to spool and drain, see `offline.rs` and `drain.rs`.
+//! One thread owns the file (`store.rs`) and does all that waits in one transaction, so that a thousand appends share one fsync. This is
+//! the way to it. Not for: what is in a record, see `spool_record.rs`; when to spool and drain, see `offline.rs` and `drain.rs`.
 
-use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod store;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fmt, fs, io, thread};
+use store::Store;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 const FILE: &str = "spool.redb";
-
-const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
-/// Records that nobody can read, kept for a person.
-const UNREADABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("unreadable");
-const TOTALS: TableDefinition<&str, u64> = TableDefinition::new("totals");
-const BYTES: &str = "bytes";
-
-/// Orders in one transaction, at most; each append is a batch of requests.
-const GROUP_LIMIT: usize = 64;
 const WAITING_ORDERS: usize = 1024;
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
-/// How long a file that failed is left alone.
-const REOPEN_PAUSE: Duration = Duration::from_secs(1);
-/// An empty file that is larger is cut back.
-const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A record and its place in the order of arrival.
 pub type Stored = (u64, Vec<u8>);
@@ -118,16 +99,7 @@ impl Spool {
         fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join(FILE);
         let totals = Arc::new(Totals::default());
-        let mut store = Store {
-            path,
-            max_bytes,
-            time_of,
-            open: None,
-            retry_at: Instant::now(),
-            told: None,
-            totals: Arc::clone(&totals),
-        };
-        store.reopen()?;
+        let store = Store::open(path, max_bytes, time_of, Arc::clone(&totals))?;
         let (orders, inbox) = mpsc::channel(WAITING_ORDERS);
         let filled = Arc::new(Notify::new());
         let told = Arc::clone(&filled);
@@ -169,185 +141,6 @@ impl Spool {
     }
 }
 
-struct Open {
-    database: Database,
-    next_key: u64,
-    bytes: u64,
-}
-
-struct Store {
-    path: PathBuf,
-    max_bytes: u64,
-    time_of: fn(&[u8]) -> u64,
-    open: Option<Open>,
-    retry_at: Instant,
-    /// Why it cannot be opened, as the log says.
-    told: Option<String>,
-    totals: Arc<Totals>,
-}
-
-impl Store {
-    fn serve(mut self, mut inbox: mpsc::Receiver<Order>, filled: &Notify) {
-        let mut group = Vec::with_capacity(GROUP_LIMIT);
-        while let Some(order) = inbox.blocking_recv() {
-            group.push(order);
-            while group.len() < GROUP_LIMIT
-                && let Ok(order) = inbox.try_recv()
-            {
-                group.push(order);
-            }
-            let writes = self.perform(&mut group);
-            if writes && self.totals.records.load(Ordering::Relaxed) > 0 {
-                filled.notify_one();
-            }
-        }
-    }
-
-    /// Does a group of orders in one transaction and answers them; whether something was appended.
-    fn perform(&mut self, group: &mut Vec<Order>) -> bool {
-        if self.open.is_none() && Instant::now() >= self.retry_at {
-            self.retry_at = Instant::now() + REOPEN_PAUSE;
-            match self.reopen() {
-                Ok(()) => self.told = None,
-                Err(error) => {
-                    // Tried each second, told once.
-                    let reason = error.to_string();
-                    if self.told.as_ref() != Some(&reason) {
-                        tracing::error!(error = reason, "the spool cannot be opened");
-                    }
-                    self.told = Some(reason);
-                }
-            }
-        }
-        let max_bytes = self.max_bytes;
-        let result = match &mut self.open {
-            Some(open) => guarded(|| write(open, group, max_bytes)).map_err(Some),
-            None => Err(None),
-        };
-        let refused = match result {
-            Ok(refused) => refused,
-            Err(error) => {
-                if let Some(error) = error {
-                    self.close(&error);
-                }
-                for order in group.drain(..) {
-                    order.fail();
-                }
-                return false;
-            }
-        };
-        let mut has_appended = false;
-        for (position, order) in group.drain(..).enumerate() {
-            // A caller that has gone away does not need its answer.
-            match order {
-                Order::Append { reply, .. } => {
-                    let result = if refused.contains(&position) { Err(SpoolError::Full) } else { Ok(()) };
-                    has_appended |= result.is_ok();
-                    let _ = reply.send(result);
-                }
-                Order::Remove { reply, .. } | Order::PutBeside { reply, .. } => {
-                    let _ = reply.send(Ok(()));
-                }
-                Order::Oldest { after, limit, reply } => {
-                    let _ = reply.send(self.read(after, limit));
-                }
-            }
-        }
-        self.note_totals();
-        has_appended
-    }
-
-    fn read(&mut self, after: u64, limit: usize) -> Result<Vec<Stored>, SpoolError> {
-        let read = match &self.open {
-            Some(open) => guarded(|| oldest(&open.database, after, limit)),
-            None => return Err(SpoolError::Broken),
-        };
-        read.map_err(|error| {
-            self.close(&error);
-            SpoolError::Broken
-        })
-    }
-
-    fn note_totals(&mut self) {
-        let Some(open) = &mut self.open else { return };
-        let totals = guarded(|| {
-            let read = open.database.begin_read()?;
-            let records = read.open_table(RECORDS)?;
-            let first = records.first()?.map(|(_, record)| (self.time_of)(record.value()));
-            Ok((records.len()?, first.unwrap_or(0)))
-        });
-        match totals {
-            Ok((count, first)) => {
-                self.totals.records.store(count, Ordering::Relaxed);
-                self.totals.bytes.store(open.bytes, Ordering::Relaxed);
-                self.totals.oldest_unix_ms.store(first, Ordering::Relaxed);
-                self.totals.is_broken.store(false, Ordering::Relaxed);
-                let is_large = fs::metadata(&self.path).is_ok_and(|file| file.len() > COMPACT_BYTES);
-                if count == 0
-                    && is_large
-                    && let Err(error) = guarded(|| Ok(open.database.compact()?))
-                {
-                    tracing::warn!(%error, "the empty spool cannot be cut back");
-                }
-            }
-            Err(error) => self.close(&error),
-        }
-    }
-
-    /// Nothing more is asked of this file handle.
-    fn close(&mut self, error: &redb::Error) {
-        tracing::error!(%error, "the spool failed");
-        self.totals.is_broken.store(true, Ordering::Relaxed);
-        let open = self.open.take();
-        // What is left undone in a file that is closed for good is no second failure.
-        let _ = guarded(|| {
-            drop(open);
-            Ok(())
-        });
-        self.retry_at = Instant::now() + REOPEN_PAUSE;
-        if is_corruption(error) {
-            self.put_file_beside();
-        }
-    }
-
-    fn reopen(&mut self) -> Result<(), OpenError> {
-        match guarded(|| open(&self.path)) {
-            Err(error) if is_corruption(&error) => {
-                tracing::error!(%error, "the spool cannot be read");
-                self.put_file_beside();
-                self.open = Some(guarded(|| open(&self.path)).map_err(|error| self.described(error))?);
-            }
-            result => self.open = Some(result.map_err(|error| self.described(error))?),
-        }
-        self.note_totals();
-        Ok(())
-    }
-
-    fn described(&self, error: redb::Error) -> OpenError {
-        match error {
-            redb::Error::DatabaseAlreadyOpen => OpenError::InUse(self.path.clone()),
-            redb::Error::UpgradeRequired(_) | redb::Error::TableTypeMismatch { .. } => {
-                OpenError::Foreign(self.path.clone())
-            }
-            error => OpenError::Failed(self.path.clone(), error.to_string()),
-        }
-    }
-
-    /// Keeps the file for whoever can read it, and makes room for a new one.
-    fn put_file_beside(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let beside = self.path.with_extension(format!("redb.corrupt-{}", now.as_millis()));
-        self.totals.files_put_beside.fetch_add(1, Ordering::Relaxed);
-        match fs::rename(&self.path, &beside) {
-            Ok(()) => tracing::error!(
-                file = %beside.display(),
-                "the spool is corrupt: its records are not drained; it was put beside and a new one is begun"
-            ),
-            Err(error) => tracing::error!(%error, "the corrupt spool cannot be put beside"),
-        }
-    }
-}
-
 impl Order {
     fn fail(self) {
         match self {
@@ -358,103 +151,6 @@ impl Order {
                 let _ = reply.send(Err(SpoolError::Broken));
             }
         }
-    }
-}
-
-fn open(path: &Path) -> Result<Open, redb::Error> {
-    // Addresses and tokens are in it.
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
-    let write = database.begin_write()?;
-    let (next_key, bytes) = {
-        let records = write.open_table(RECORDS)?;
-        let unreadable = write.open_table(UNREADABLE)?;
-        let last = records.last()?.map_or(0, |(key, _)| key.value());
-        let last_unreadable = unreadable.last()?.map_or(0, |(key, _)| key.value());
-        let bytes = write.open_table(TOTALS)?.get(BYTES)?.map_or(0, |bytes| bytes.value());
-        // Above all keys of a file that was put beside: records of it may be on their way, and are taken out by key.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-        (now.max(last).max(last_unreadable) + 1, bytes)
-    };
-    write.commit()?;
-    Ok(Open { database, next_key, bytes })
-}
-
-/// Writes what the orders ask for and makes it durable; gives the positions of the appends that do not fit.
-fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<Vec<usize>, redb::Error> {
-    let mut refused = Vec::new();
-    if group.iter().all(|order| matches!(order, Order::Oldest { .. })) {
-        return Ok(refused);
-    }
-    let (mut next_key, mut bytes) = (open.next_key, open.bytes);
-    (|| -> Result<(), redb::Error> {
-        let mut write = open.database.begin_write()?;
-        write.set_durability(Durability::Immediate)?;
-        {
-            let mut records = write.open_table(RECORDS)?;
-            for (position, order) in group.iter().enumerate() {
-                match order {
-                    Order::Append { records: new, .. } => {
-                        let more: u64 = new.iter().map(|record| record.len() as u64).sum();
-                        if bytes + more > max_bytes {
-                            refused.push(position);
-                            continue;
-                        }
-                        for record in new {
-                            records.insert(next_key, record.as_slice())?;
-                            next_key += 1;
-                        }
-                        bytes += more;
-                    }
-                    Order::Remove { keys, .. } => {
-                        for key in keys {
-                            let length = records.remove(key)?.map_or(0, |record| record.value().len() as u64);
-                            bytes = bytes.saturating_sub(length);
-                        }
-                    }
-                    Order::PutBeside { key, .. } => {
-                        let record = records.remove(key)?.map(|record| record.value().to_vec());
-                        if let Some(record) = record {
-                            bytes = bytes.saturating_sub(record.len() as u64);
-                            write.open_table(UNREADABLE)?.insert(key, record.as_slice())?;
-                        }
-                    }
-                    Order::Oldest { .. } => {}
-                }
-            }
-            write.open_table(TOTALS)?.insert(BYTES, bytes)?;
-        }
-        write.commit()?;
-        Ok(())
-    })()?;
-    (open.next_key, open.bytes) = (next_key, bytes);
-    Ok(refused)
-}
-
-fn oldest(database: &Database, after: u64, limit: usize) -> Result<Vec<Stored>, redb::Error> {
-    let read = database.begin_read()?;
-    let records = read.open_table(RECORDS)?;
-    let mut found = Vec::new();
-    for entry in records.range(after + 1..)?.take(limit) {
-        let (key, record) = entry?;
-        found.push((key.value(), record.value().to_vec()));
-    }
-    Ok(found)
-}
-
-/// Does something with the file. On damaged pages redb may panic: that is one more way to say that they are damaged.
-fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-    // Whatever was under way is dropped with the handle.
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(redb::Error::Corrupted("its pages contradict each other".to_owned())))
-}
-
-fn is_corruption(error: &redb::Error) -> bool {
-    match error {
-        redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
-        // Not a file of redb, or not all of one.
-        redb::Error::Io(error) => matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof),
-        _ => false,
     }
 }
 

@@ -21,21 +21,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const ROUTES_INTERVAL: Duration = Duration::from_secs(5);
 const ROUNDS_TO_ALL: u32 = 12;
 
-/// Learns the key as soon as the database answers, and again behind every new connection. Ends only when the
-/// extension's version does not fit or the database would forget.
-pub async fn keep_key(
-    database: Arc<Database>,
-    key: Arc<KnownKey>,
-    directory: Option<Arc<Directory>>,
-    allow_unsafe: bool,
-) -> RunError {
+/// Learns the key as soon as the database answers, and again behind every new connection. Ends only when the first answer is
+/// one of a database that must not be used; one that comes later is as good as none, and nobody's tap is turned away for it.
+pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Option<Arc<Directory>>) -> RunError {
+    let mut is_first_try = true;
     let mut told = String::new();
     let mut pause = FIRST_PAUSE;
     loop {
         match learn(&database).await {
-            Ok(learned) if !fits(&learned.version) => return RunError::Version { installed: learned.version },
-            Ok(Learned { unsafe_setting: Some(setting), .. }) if !allow_unsafe => return RunError::Unsafe { setting },
-            Ok(Learned { code_key, key_bytes, .. }) => {
+            Ok((code_key, key_bytes)) => {
                 if let Some(directory) = &directory {
                     directory.keep_key(&key_bytes);
                 }
@@ -48,6 +42,9 @@ pub async fn keep_key(
                 database.connected.notified().await;
             }
             Err(reason) => {
+                if is_first_try && let Some(unfit) = database.unfit() {
+                    return RunError::Unfit(unfit);
+                }
                 // The same reason again and again is one line.
                 if reason != told {
                     tracing::error!(reason, "the key of the short codes cannot be read; is the extension installed?");
@@ -57,24 +54,15 @@ pub async fn keep_key(
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+        is_first_try = false;
     }
 }
 
-/// What a connection tells about the database behind it.
-struct Learned {
-    version: String,
-    unsafe_setting: Option<&'static str>,
-    code_key: CodeKey,
-    key_bytes: Vec<u8>,
-}
-
-async fn learn(database: &Database) -> Result<Learned, String> {
-    let version = database.version().await?;
-    let unsafe_setting = database.unsafe_setting().await?;
+async fn learn(database: &Database) -> Result<(CodeKey, Vec<u8>), String> {
     let key_bytes = database.code_key().await?;
     let code_key =
         CodeKey::new(&key_bytes).ok_or_else(|| "the key of the short codes has an illegal length".to_owned())?;
-    Ok(Learned { version, unsafe_setting, code_key, key_bytes })
+    Ok((code_key, key_bytes))
 }
 
 /// Keeps the directory up to date.
@@ -104,16 +92,6 @@ pub async fn keep_routes(database: Arc<Database>, directory: Arc<Directory>) {
             }
         }
     }
-}
-
-/// The functions between the two may change with the minor version.
-fn fits(installed: &str) -> bool {
-    major_and_minor(installed) == major_and_minor(env!("CARGO_PKG_VERSION"))
-}
-
-fn major_and_minor(version: &str) -> Option<(&str, &str)> {
-    let (major, rest) = version.split_once('.')?;
-    Some((major, rest.split_once('.').map_or(rest, |(minor, _)| minor)))
 }
 
 /// Does the extension's maintenance now and each minute, task by task, and tells before what is in the spool, if there is one.
@@ -171,15 +149,6 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_fit_by_major_and_minor() {
-        let (major, minor) = major_and_minor(env!("CARGO_PKG_VERSION")).unwrap();
-        assert!(fits(&format!("{major}.{minor}.99")));
-        assert!(fits(&format!("{major}.{minor}")));
-        assert!(!fits(&format!("{major}.{minor}9.0")));
-        assert!(!fits("unknown"));
-    }
 
     #[test]
     fn each_tasks_reason_is_told_once_until_it_changes_or_the_task_succeeds() {

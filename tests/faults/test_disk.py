@@ -157,3 +157,20 @@ def test_spool_disk_that_takes_five_seconds(without_database):
     _, ledger, outcome = without_database(fault)
     assert outcome.lost == 0
     assert ledger.failed == {}
+
+
+def test_broken_spool_does_not_keep_requests_from_the_database(start_machine):
+    machine = start_machine()
+    proxy, tap = machine.proxy, f"/{machine.campaign.codes[1]}"
+    with tampered(proxy.process, "error=EIO"):
+        machine.cluster.stop()
+        wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("clicks_unrecorded_total") > 0, "nothing takes taps")
+        wait_until(lambda: proxy.admin("/readyz").status == 503, "a balancer is told")
+        machine.cluster.start()
+        wait_until(lambda: proxy.admin("/readyz").text == "ok\n", "the database takes requests")
+        unrecorded = proxy.metric("clicks_unrecorded_total")
+        with machine.connect() as database:
+            before = database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0]
+            assert [proxy.get(tap).status for _ in range(5)] == [302] * 5
+            assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == before + 5
+        assert proxy.metric("clicks_unrecorded_total") == unrecorded

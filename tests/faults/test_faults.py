@@ -34,6 +34,23 @@ def test_killed_backend(under_load):
     assert machine.proxy.metric("database_errors_total") > 0, "nothing failed: the fault tested nothing"
 
 
+def test_database_that_begins_to_forget(start_machine):
+    machine = start_machine(allow_unsafe="off")
+    proxy, tap = machine.proxy, f"/{machine.campaign.codes[1]}"
+    with machine.connect() as database:
+        setting = f"ALTER DATABASE {machine.database} {{}} synchronous_commit"
+        database.execute(f"{setting.format('SET')} = off")
+        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postback-proxy'")
+        wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "taps go into the spool")
+        assert "synchronous_commit=off" in proxy.log
+        stored = database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0]
+        taps = [proxy.get(tap).status for _ in range(5)]
+        assert (taps, database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0]) == ([302] * 5, stored)
+        database.execute(setting.format("RESET"))
+        wait_until(machine.is_well, "the database is used again")
+        assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] >= stored + 5
+
+
 def test_killed_proxy(under_load):
     def fault(machine, ledger, chance):
         machine.kill_proxy()

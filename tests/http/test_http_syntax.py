@@ -203,6 +203,15 @@ def test_control_bytes_in_the_target_are_400(proxy, path):
 # --- sizes -----------------------------------------------------------------------------------------------------------
 
 
+def test_what_no_url_may_hold_is_refused_and_counted(proxy):
+    before = proxy.metric("unreadable_requests_total")
+    for target in ('/postback?transaction_id=1&name="x"', "/postback?transaction_id=1&source=<source>", "/postback?transaction_id=1&name=a b"):
+        assert [answer.status for answer in answers(send(proxy, request(target)))] == [400]
+    assert proxy.metric("unreadable_requests_total") == before + 3
+    assert send(proxy, request("/")).startswith(b"HTTP/1.1 200")
+    assert proxy.metric("unreadable_requests_total") == before + 3
+
+
 def test_hundred_headers_are_fine_and_more_are_431(proxy, campaign):
     headers = [(f"X-{number}", "v") for number in range(97)]  # with Host, User-Agent and Connection it makes 100
     target = f"/{campaign.codes[1001]}"

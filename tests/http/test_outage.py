@@ -104,6 +104,24 @@ def test_redirects_are_the_same_bytes_with_and_without_the_database(start_spooli
     assert {f"f{number}" for number in range(len(TEMPLATES))} <= stored
 
 
+def test_database_that_must_not_be_used_any_more_is_as_good_as_away(start_spooling, place):
+    version = "UPDATE pg_extension SET extversion = %s WHERE extname = 'postback'"
+    installed = place.execute("SELECT postback.version()").fetchone()[0]
+    proxy = start_spooling()
+    with away(place):
+        place.execute(version, ["9.9.0"])
+    code = place.campaign.codes[1001]
+    wait_until(lambda: 'the extension is version \\"9.9.0\\"' in proxy.log, "the reason is told")
+    assert [proxy.get(f"/{code}").status for _ in range(3)] == [302] * 3
+    assert proxy.admin("/readyz").text.startswith("spooling")
+    assert proxy.process.poll() is None
+    assert place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == 0
+    place.execute(version, [installed])
+    wait_until_drained(proxy)
+    wait_until(lambda: proxy.admin("/readyz").text == "ok\n", "the database is used again")
+    assert place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == 3
+
+
 def test_proxy_that_starts_without_a_database_redirects_every_own_link(start_spooling, place, tmp_path):
     first = start_spooling()
     assert first.stop() == 0

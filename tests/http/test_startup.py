@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 
+import psycopg
 import pytest
 from support import PROXY, Proxy, connect, database_url, free_address, wait_until
 
@@ -106,9 +107,7 @@ def test_arguments_are_refused_but_for_help_and_version():
 
 def test_extension_of_another_version_ends_the_proxy_with_a_clear_word(databases):
     with connect(databases.create()) as database:
-        database.execute(
-            "CREATE OR REPLACE FUNCTION postback.version() RETURNS text LANGUAGE sql AS $$ SELECT '9.9.0' $$"
-        )
+        database.execute("UPDATE pg_extension SET extversion = '9.9.0' WHERE extname = 'postback'")
         ended = run(database_url=database_url(database), listen=free_address(), admin_listen=free_address())
     assert ended.returncode == 1
     assert '"9.9.0"' in ended.stderr
@@ -174,3 +173,10 @@ def test_page_and_brand_are_the_operators_own(start_proxy, database, tmp_path):
     assert start_proxy(database_url(database), page_file=file).get("/").body == b"<p>\xff hello"
     text = start_proxy(database_url(database), brand="A&B <script>").get("/").text
     assert "A&amp;B &lt;script&gt;" in text and "<script>" not in text
+
+
+def test_database_in_another_encoding_is_refused_before_a_tap_is_answered(databases):
+    with connect(databases.create_bare("--encoding=SQL_ASCII", "--locale=C")) as database:
+        database.execute("CREATE EXTENSION postback")
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="SQL_ASCII"):
+            database.execute("SELECT postback.install()")

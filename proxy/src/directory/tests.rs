@@ -129,3 +129,19 @@ fn routes_and_key_are_there_after_a_restart_and_for_the_owner_only() {
     assert!(Directory::open(&path, Arc::default()).table().is_empty());
     fs::remove_dir_all(path).unwrap();
 }
+
+#[test]
+fn routes_that_could_not_be_written_are_written_the_next_time() {
+    let path = std::env::temp_dir().join(format!("postback-directory-full-{}", std::process::id()));
+    fs::create_dir_all(&path).unwrap();
+    let directory = Directory::open(&path, Arc::default());
+    // In the way of the new file.
+    let obstacle = path.join(format!("{ROUTES_FILE}.new"));
+    fs::create_dir(&obstacle).unwrap();
+    directory.replace(table());
+    assert!(directory.table().equals(&table()) && !path.join(ROUTES_FILE).exists());
+    fs::remove_dir(&obstacle).unwrap();
+    directory.replace(table());
+    assert!(Directory::open(&path, Arc::default()).table().equals(&table()));
+    fs::remove_dir_all(path).unwrap();
+}

@@ -1,6 +1,7 @@
 //! The file: what was appended is there after the end of the thread, in order, once; what is broken stops nothing.
 
 use super::*;
+use std::time::{Duration, Instant};
 
 struct Place(PathBuf);
 

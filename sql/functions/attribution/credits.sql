@@ -35,11 +35,11 @@ RETURNS numeric LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 
 CREATE FUNCTION _postback.credit_of(share bigint)
 RETURNS numeric LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'credit_of_wrapper';
 
--- The offers of a network; those without one belong to 'default', where their postbacks arrive.
+-- The offers of a network.
 CREATE FUNCTION _postback.offers_of(network_id integer)
 RETURNS bigint[] LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own_network CONSTANT integer := (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
+    own_network CONSTANT integer := _postback.default_network();
 BEGIN
     RETURN array(SELECT o.offer_id FROM postback.offer_rules AS o
         WHERE coalesce(o.network_id, own_network) IS NOT DISTINCT FROM coalesce(offers_of.network_id, own_network));

@@ -45,7 +45,12 @@ BEGIN
           AND k.clicked_at BETWEEN c.converted_at - greatest(r.click_window, _postback.path_reach()) AND c.converted_at + interval '7 days'
         UNION
         SELECT k.click_id, k.clicked_at, k.visitor, k.campaign_id, k.offer_id, true
-        FROM postback.click_log AS k WHERE k.click_id = c.click_id AND k.bucket = c.bucket AND k.clicked_at = c.clicked_at) AS k ON true
+        FROM postback.click_log AS k WHERE k.click_id = c.click_id AND k.bucket = c.bucket AND k.clicked_at = c.clicked_at
+        UNION
+        -- Those of days that were dropped.
+        SELECT u.click_id, u.clicked_at, 'human', u.campaign_id, u.offer_id, u.click_id IS NOT DISTINCT FROM c.click_id
+        FROM unnest(t.click_ids, t.clicked_ats, t.campaign_ids, t.offer_ids) AS u (click_id, clicked_at, campaign_id, offer_id)
+        WHERE u.clicked_at < (SELECT d.dropped_until FROM postback.retention AS d WHERE d.relation = 'clicks')) AS k ON true
     CROSS JOIN LATERAL (SELECT CASE WHEN k.is_named THEN 'the network named it' END AS named) AS n
     LEFT JOIN LATERAL (
         SELECT w.credit, w.revenue

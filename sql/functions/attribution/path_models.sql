@@ -121,8 +121,7 @@ RETURNS TABLE (channels bigint[], currency text, revenue numeric, converted bigi
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '256MB' AS $$
 #variable_conflict use_column
 DECLARE
-    -- An offer without a network belongs to 'default', where its postbacks arrive.
-    own_network CONSTANT integer := (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
+    own_network CONSTANT integer := _postback.default_network();
 BEGIN
     RETURN QUERY
     SELECT c.channels, p.currency, sum(p.payout), count(*), 0::bigint

@@ -20,8 +20,7 @@ DECLARE
     dimensions CONSTANT text[] := ARRAY['campaign', 'segment', 'variant', 'offer', 'send', 'network', 'partner', 'subscriber', 'hour', 'day', 'week', 'month'];
     unknown text;
     money CONSTANT text := upper(in_currency);
-    -- An offer without a network belongs to 'default', where its postbacks arrive.
-    own_network CONSTANT integer := (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
+    own_network CONSTANT integer := _postback.default_network();
     -- Messages have a subscriber only in links, which are not read unless somebody asks for subscribers.
     by_subscriber CONSTANT boolean := 'subscriber' = ANY (performance.by);
     grain CONSTANT text := CASE WHEN 'hour' = ANY (performance.by) THEN 'hour' WHEN performance.by && ARRAY['day', 'week', 'month'] THEN 'day' END;

@@ -10,21 +10,50 @@ END
 $$;
 
 -- Works out the paths of these conversions again and returns how many were other than they were kept.
-CREATE FUNCTION _postback.refresh_touches(conversion_ids text[], buckets smallint[])
+CREATE FUNCTION _postback.refresh_touches(conversion_ids text[], buckets smallint[], keeps_subscriber boolean DEFAULT true)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     batch CONSTANT integer := 5000;
     refreshed bigint := 0;
 BEGIN
     FOR place IN 1 .. coalesce(cardinality(conversion_ids), 0) BY batch LOOP
-        refreshed := refreshed + _postback.refresh_batch(conversion_ids[place : place + batch - 1], buckets[place : place + batch - 1]);
+        refreshed := refreshed
+            + _postback.refresh_batch(conversion_ids[place : place + batch - 1], buckets[place : place + batch - 1], keeps_subscriber);
     END LOOP;
     RETURN refreshed;
 END
 $$;
 
+-- The paths of these conversions once more. Clicks of days that were dropped cannot be found again: they stay as they are kept, for as long as
+-- the conversion keeps its subscriber.
+CREATE FUNCTION _postback.find_paths_again(conversions _postback.conversion[], keeps_subscriber boolean)
+RETURNS SETOF _postback.path LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_variable
+DECLARE
+    dropped_until CONSTANT timestamptz := (SELECT r.dropped_until FROM postback.retention AS r WHERE r.relation = 'clicks');
+BEGIN
+    IF dropped_until = '-infinity' OR NOT keeps_subscriber THEN
+        RETURN QUERY SELECT * FROM _postback.find_paths(conversions, _postback.path_reach());
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT p.conversion_id, p.bucket, array_position(t.click_ids[:n.kept] || p.click_ids[n.found + 1:], c.click_id)::smallint,
+           t.clicked_ats[:n.kept] || p.clicked_ats[n.found + 1:], t.offer_ids[:n.kept] || p.offer_ids[n.found + 1:],
+           t.campaign_ids[:n.kept] || p.campaign_ids[n.found + 1:], t.segment_ids[:n.kept] || p.segment_ids[n.found + 1:],
+           t.variant_ids[:n.kept] || p.variant_ids[n.found + 1:], t.send_ids[:n.kept] || p.send_ids[n.found + 1:],
+           t.click_ids[:n.kept] || p.click_ids[n.found + 1:]
+    FROM _postback.find_paths(conversions, _postback.path_reach()) AS p
+    JOIN unnest(conversions) AS c ON c.conversion_id = p.conversion_id
+    JOIN postback.touches AS t ON t.conversion_id = p.conversion_id AND t.bucket = p.bucket
+    -- Both are in the order of time. Of a dropped day only what was kept counts, as in rollups.
+    CROSS JOIN LATERAL (
+        SELECT (SELECT count(*) FROM unnest(t.clicked_ats) AS at WHERE at < dropped_until AND at <= c.converted_at)::integer AS kept,
+               (SELECT count(*) FROM unnest(p.clicked_ats) AS at WHERE at < dropped_until)::integer AS found) AS n;
+END
+$$;
+
 -- First the locks, then a look with eyes of its own: two late clicks of one path would otherwise not see each other.
-CREATE FUNCTION _postback.refresh_batch(conversion_ids text[], buckets smallint[])
+CREATE FUNCTION _postback.refresh_batch(conversion_ids text[], buckets smallint[], keeps_subscriber boolean)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
@@ -44,7 +73,7 @@ BEGIN
     SET converted_at = c.converted_at, offer_id = c.offer_id, network_id = c.network_id, status = c.status, payout = c.payout, named = p.named,
         clicked_ats = p.clicked_ats, offer_ids = p.offer_ids, campaign_ids = p.campaign_ids, segment_ids = p.segment_ids,
         variant_ids = p.variant_ids, send_ids = p.send_ids, click_ids = p.click_ids
-    FROM unnest(conversions) AS c JOIN _postback.find_paths(conversions, _postback.path_reach()) AS p ON p.conversion_id = c.conversion_id
+    FROM unnest(conversions) AS c JOIN _postback.find_paths_again(conversions, keeps_subscriber) AS p ON p.conversion_id = c.conversion_id
     WHERE t.conversion_id = c.conversion_id AND t.bucket = c.bucket
       AND (t.converted_at, t.offer_id, t.network_id, t.status, t.payout, t.named, t.clicked_ats, t.offer_ids, t.campaign_ids, t.segment_ids,
            t.variant_ids, t.send_ids, t.click_ids)
@@ -150,7 +179,7 @@ RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, 
 BEGIN
     IF (OLD.network_id, OLD.offer_id, OLD.subscriber_id, OLD.click_id, OLD.clicked_at, OLD.converted_at)
         IS DISTINCT FROM (NEW.network_id, NEW.offer_id, NEW.subscriber_id, NEW.click_id, NEW.clicked_at, NEW.converted_at) THEN
-        PERFORM _postback.refresh_touches(ARRAY[NEW.conversion_id], ARRAY[NEW.bucket]);
+        PERFORM _postback.refresh_touches(ARRAY[NEW.conversion_id], ARRAY[NEW.bucket], NEW.subscriber_id IS NOT DISTINCT FROM OLD.subscriber_id);
     ELSE
         UPDATE postback.touches AS t SET status = NEW.status, payout = NEW.payout WHERE t.conversion_id = NEW.conversion_id AND t.bucket = NEW.bucket;
     END IF;

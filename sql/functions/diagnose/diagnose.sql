@@ -11,7 +11,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     start CONSTANT timestamptz := coalesce(since, now - interval '7 days');
     chosen CONSTANT integer := CASE WHEN network IS NOT NULL THEN _postback.network_id(network) END;
-    fallback CONSTANT integer := (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
+    fallback CONSTANT integer := _postback.default_network();
     offers CONSTANT bigint[] := array(
         SELECT o.offer_id FROM postback.offers AS o
         WHERE (offer IS NULL OR o.offer_id = offer)

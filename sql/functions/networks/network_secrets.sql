@@ -17,6 +17,14 @@ BEGIN
 END
 $$;
 
+-- The network of messages to the plain /postback, and so of an offer without a network.
+CREATE FUNCTION _postback.default_network()
+RETURNS integer LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default');
+END
+$$;
+
 CREATE FUNCTION postback.add_network_secret(
     network text,
     kind text,

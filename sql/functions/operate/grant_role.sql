@@ -9,7 +9,7 @@ DECLARE
         'report_spool', 'record_preflight'];
     -- What reports call as whoever asks for them.
     arithmetic CONSTANT text[] := ARRAY['credited_place', 'shares', 'qualifying', 'each_share', 'revenue', 'credit_of', 'offers_of', 'check_attribution', 'conversion_paths',
-        'path_attribution', 'journeys', 'markov_shares', 'shapley_shares', 'minor_units'];
+        'path_attribution', 'journeys', 'default_network', 'markov_shares', 'shapley_shares', 'minor_units'];
     -- And what an admin's functions call.
     checks CONSTANT text[] := ARRAY['visitor_class', 'source_cidrs'];
     reports CONSTANT text[] := ARRAY['attribution', 'compare_models', 'explain_credit', 'markov_attribution', 'shapley_attribution', 'performance', 'compare_performance', 'compare_variants',
@@ -45,7 +45,7 @@ BEGIN
         EXECUTE format('GRANT SELECT ON postback.campaigns, postback.segments, postback.variants, postback.offers, postback.networks, '
             'postback.network_presets, postback.sends, postback.partners, postback.payout_tiers, postback.tier_rules, postback.tier_changes, '
             'postback.statements, postback.statement_lines, postback.status_transitions, postback.alerts, postback.rollups, postback.report_formats, '
-            'postback.fraud_rules, postback.alert_rules, postback.preflight_runs TO %I', role);
+            'postback.fraud_rules, postback.alert_rules, postback.preflight_runs, postback.retention TO %I', role);
     END IF;
     IF kind = 'admin' THEN
         -- The CHECK of offers.url_template runs as whoever saves the offer.
@@ -57,6 +57,7 @@ BEGIN
             'postback.networks, postback.link_aliases, postback.status_transitions, postback.report_formats, postback.payout_tiers, '
             'postback.tier_rules, postback.partners, postback.alert_rules TO %I', role);
         EXECUTE format('GRANT UPDATE (partner_id) ON postback.sends TO %I', role);
+        EXECUTE format('GRANT UPDATE (keep_for) ON postback.retention TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
             'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries, postback.report_imports, postback.report_rows, '
             'postback.discrepancies, postback.flags, postback.ip_ranges TO %I', role);

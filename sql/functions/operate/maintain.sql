@@ -1,11 +1,12 @@
 -- What maintain() does, in this order. Rollups first, for what follows takes locks that others wait for. Alerts read what is before them; fraud
--- rules come last, for they take longest, and of them those first that decide what is a person's click.
+-- rules come late, for they take longest, and of them those first that decide what is a person's click. Last what no tap gets past until COMMIT.
 CREATE FUNCTION postback.maintenance_tasks()
 RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY SELECT t.task FROM unnest(ARRAY['hours_recounted', 'clicks_partitions', 'postbacks_partitions', 'orphans_matched', 'paths_settled',
         'reports_reconciled', 'tiers_changed', 'alerts_changed']) WITH ORDINALITY AS t (task, place) ORDER BY t.place;
     RETURN QUERY SELECT 'fraud_' || s.rule FROM _postback.fraud_state AS s ORDER BY s.rule <> 'datacenter_click', s.rule;
+    RETURN NEXT 'days_dropped';
 END
 $$;
 COMMENT ON FUNCTION postback.maintenance_tasks() IS
@@ -51,6 +52,7 @@ BEGIN
             WHEN 'reports_reconciled' THEN _postback.reconcile_due(now)
             WHEN 'tiers_changed' THEN _postback.apply_tier_rules(now)
             WHEN 'alerts_changed' THEN (SELECT count(*) FROM postback.check_alerts(now))
+            WHEN 'days_dropped' THEN _postback.drop_days(now)
             ELSE _postback.scan_fraud(substr(task, length('fraud_') + 1), now, is_alone => tasks IS NOT NULL AND cardinality(tasks) = 1)
         END;
         RETURN NEXT;
@@ -62,7 +64,7 @@ COMMENT ON FUNCTION postback.maintain(timestamptz, text[]) IS
     'widens the paths of conversions to 90 days, brings the hourly rollups up to date (hours_recounted: those that late clicks or status changes had spoiled), '
     'compares the newest report of a network again after a week where networks.reconcile_weekly asks for it, '
     'applies the rules by which partners change their tier (hourly), checks the alert rules and runs each fraud rule over what came since '
-    '(fraud_<rule>: clicks, conversions and postbacks newly named by a flag). Of these tasks those named, or all with NULL; in one transaction. '
+    '(fraud_<rule>: clicks, conversions and postbacks newly named by a flag). Drops the days that postback.retention keeps no longer. Of these tasks those named, or all with NULL; in one transaction. '
     'The proxy calls it each minute with one task after the other, so that each commits by itself; pg_cron may instead, with all. '
     'Errors: 22023 for a task that maintenance_tasks() does not list.';
 

@@ -109,7 +109,7 @@ BEGIN
     IF owner IS NOT NULL THEN
         RETURN sender = owner OR NOT _postback.is_guarded(owner);
     END IF;
-    SELECT n.network_id INTO fallback FROM postback.networks AS n WHERE n.slug = 'default';
+    fallback := _postback.default_network();
     RETURN sender IS NOT DISTINCT FROM fallback OR NOT _postback.is_guarded(fallback) OR _postback.is_guarded(sender);
 END
 $$;

@@ -73,7 +73,7 @@ BEGIN
     IF NEW.click_id IS NOT NULL THEN
         click := _postback.find_click(NEW.click_id);
     END IF;
-    NEW.network_id := coalesce(NEW.network_id, (SELECT n.network_id FROM postback.networks AS n WHERE n.slug = 'default'));
+    NEW.network_id := coalesce(NEW.network_id, _postback.default_network());
     NEW.clicked_at := coalesce(NEW.clicked_at, click.clicked_at);
     NEW.send_id := coalesce(NEW.send_id, click.send_id);
     NEW.campaign_id := coalesce(NEW.campaign_id, click.campaign_id);

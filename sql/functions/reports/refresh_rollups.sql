@@ -82,21 +82,16 @@ $$;
 CREATE FUNCTION _postback.first_click_day()
 RETURNS timestamptz LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
-    partition record;
+    one record;
     found_at timestamptz;
     earliest timestamptz;
 BEGIN
-    FOR partition IN
-        SELECT c.relname AS name, to_date(substring(c.relname FROM '^clicks_(\d{8})$'), 'YYYYMMDD')::timestamptz AS day
-        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'postback.clicks'::regclass
-        ORDER BY day NULLS FIRST
-    LOOP
-        EXECUTE CASE WHEN partition.day IS NULL THEN format('SELECT min(c.clicked_at) FROM postback.%I AS c', partition.name)
-                     ELSE format('SELECT $1 WHERE EXISTS (SELECT FROM postback.%I)', partition.name) END
-            INTO found_at USING partition.day;
+    FOR one IN SELECT d.partition, d.day FROM _postback.days_of('clicks') AS d LOOP
+        EXECUTE CASE WHEN one.day IS NULL THEN format('SELECT min(c.clicked_at) FROM postback.%I AS c', one.partition)
+                     ELSE format('SELECT $1 WHERE EXISTS (SELECT FROM postback.%I)', one.partition) END
+            INTO found_at USING one.day;
         earliest := least(earliest, found_at);
-        EXIT WHEN partition.day IS NOT NULL AND found_at IS NOT NULL;
+        EXIT WHEN one.day IS NOT NULL AND found_at IS NOT NULL;
     END LOOP;
     RETURN earliest;
 END
