@@ -3,6 +3,7 @@
 pgrx::pg_module_magic!(name, version);
 
 mod arguments;
+mod best;
 mod bigints;
 mod codes;
 mod conversions;

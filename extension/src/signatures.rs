@@ -91,10 +91,16 @@ fn verify_hash(
     };
     let secrets = secrets.unwrap_or_default();
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-    let map = Map::new(parameters.as_deref().unwrap_or(&Value::Null));
-    let is_asked_for = |name: &str| hash_template::asks_for(template, &map, name);
-    hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type, is_asked_for)
-        .and_then(|message| hash_template::verify(algorithm, template, &message, &map, &secrets))
+    hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type)
+        .and_then(|message| {
+            hash_template::verify(
+                algorithm,
+                template,
+                &message,
+                &Map::new(parameters.as_deref().unwrap_or(&Value::Null)),
+                &secrets,
+            )
+        })
         .err()
         .map(|error| error.to_string())
 }
@@ -106,10 +112,8 @@ fn single_value(
     content_type: Option<&str>,
     name: Option<&str>,
 ) -> Option<String> {
-    let name = name?;
-    let (query, body) = (query.unwrap_or_default(), body.unwrap_or_default());
-    let message = hash_template::parameters(query, body, content_type, |other| other == name).ok()?;
-    hash_template::value(&message, name).ok()?.map(str::to_owned)
+    let message = hash_template::parameters(query.unwrap_or_default(), body.unwrap_or_default(), content_type).ok()?;
+    hash_template::value(&message, name?).ok()?.map(str::to_owned)
 }
 
 #[pg_extern(sql = false)]

@@ -18,7 +18,7 @@ use deadpool_postgres::{
 };
 use postback_core::url_template::Ids;
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::Notify;
@@ -55,7 +55,8 @@ const OTHER_CONNECTIONS: usize = 8;
 /// The way to the database.
 pub struct Database {
     pool: Pool,
-    is_down: AtomicBool,
+    /// Why it cannot be reached, as the log says; empty while it can.
+    told: Mutex<String>,
     unfit: Arc<Mutex<Option<Unfit>>>,
     /// Told of every new connection: behind it may be another server, after a failover or a restore.
     pub connected: Arc<Notify>,
@@ -93,7 +94,13 @@ impl Database {
             .post_create(on_connect)
             .runtime(Runtime::Tokio1)
             .build()?;
-        Ok(Database { pool, is_down: AtomicBool::new(false), unfit, connected, metrics })
+        Ok(Database { pool, told: Mutex::default(), unfit, connected, metrics })
+    }
+
+    /// Notes the reason; gives the one before.
+    fn tell(&self, reason: String) -> String {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut told, reason)
     }
 
     /// Why the database that answered last is not used, if it is not.
@@ -101,11 +108,11 @@ impl Database {
         self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A connection, new or used. The first failure and the recovery after it are logged, not every try between.
+    /// A connection, new or used. A failure is logged when its reason is new, and the recovery after it.
     pub async fn connection(&self) -> Result<Object, Failure> {
         let reason = match timeout(CALL_DEADLINE, self.pool.get()).await {
             Ok(Ok(object)) => {
-                if self.is_down.swap(false, Ordering::Relaxed) {
+                if !self.tell(String::new()).is_empty() {
                     tracing::info!("the database is reachable again");
                 }
                 return Ok(object);
@@ -117,7 +124,7 @@ impl Database {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no connection within {} s", CALL_DEADLINE.as_secs()),
         };
-        if !self.is_down.swap(true, Ordering::Relaxed) {
+        if self.tell(reason.clone()) != reason {
             tracing::error!(reason, "the database cannot be reached");
         }
         self.metrics.count_database_error(Failure::Unreachable.label());
@@ -196,11 +203,17 @@ async fn unfitness(client: &Client, allow_unsafe: bool) -> Result<Option<Unfit>,
     let row = client.query_one(FITNESS, &[]).await?;
     let (fsync, synchronous_commit, installed): (&str, &str, Option<&str>) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    // The library that is loaded, and the SQL that was made for it.
+    let loaded: Option<String> = match installed {
+        Some(_) => Some(client.query_one("SELECT postback.version()", &[]).await?.try_get(0)?),
+        None => None,
+    };
+    let unfit_version = [installed, loaded.as_deref()].into_iter().flatten().find(|version| !fits(version));
     let unsafe_setting = [("fsync", fsync), ("synchronous_commit", synchronous_commit)]
         .into_iter()
         .find_map(|(setting, value)| (value == "off").then_some(setting));
-    Ok(match (installed, unsafe_setting) {
-        (Some(installed), _) if !fits(installed) => Some(Unfit::Version { installed: installed.to_owned() }),
+    Ok(match (unfit_version, unsafe_setting) {
+        (Some(version), _) => Some(Unfit::Version { installed: version.to_owned() }),
         (_, Some(setting)) if !allow_unsafe => Some(Unfit::Unsafe { setting }),
         _ => None,
     })

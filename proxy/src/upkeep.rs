@@ -21,8 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const ROUTES_INTERVAL: Duration = Duration::from_secs(5);
 const ROUNDS_TO_ALL: u32 = 12;
 
-/// Learns the key as soon as the database answers, and again behind every new connection. Ends only when the first answer is
-/// one of a database that must not be used; one that comes later is as good as none, and nobody's tap is turned away for it.
+/// Learns the key as soon as the database answers, and again behind every new connection. Ends only at the start, when the database must
+/// not be used; later, or when taps can be redirected from what is on disk, such a one is as good as none.
 pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Option<Arc<Directory>>) -> RunError {
     let mut is_first_try = true;
     let mut told = String::new();
@@ -42,7 +42,9 @@ pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Op
                 database.connected.notified().await;
             }
             Err(reason) => {
-                if is_first_try && let Some(unfit) = database.unfit() {
+                if (is_first_try || !key.is_known())
+                    && let Some(unfit) = database.unfit()
+                {
                     return RunError::Unfit(unfit);
                 }
                 // The same reason again and again is one line.

@@ -60,5 +60,7 @@ CREATE TABLE postback.click_locations (
     clicked_at timestamptz NOT NULL,
     hits bigint NOT NULL DEFAULT 1
 );
+-- For those of days that are dropped.
+CREATE INDEX click_locations_clicked_at_idx ON postback.click_locations USING brin (clicked_at);
 COMMENT ON TABLE postback.click_locations IS 'Where the clicks with foreign ids are: those ids carry no address.';
 COMMENT ON COLUMN postback.click_locations.hits IS 'How often the id was tapped; one click all the same.';

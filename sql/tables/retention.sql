@@ -10,7 +10,8 @@ CREATE TABLE postback.retention (
 COMMENT ON TABLE postback.retention IS
     'How long the days of clicks and of postbacks are kept. Rollups, conversions with their ledger and the paths of conversions stay. One row each.';
 COMMENT ON COLUMN postback.retention.keep_for IS
-    'At least 90 days, and clicks at least as long as the longest click window: until then a conversion may come. NULL keeps them for ever.';
+    'At least 90 days, and the longest click window, whatever is written here. A network that reports late wants more: its click has to be here when it does. '
+    'NULL keeps them for ever.';
 COMMENT ON COLUMN postback.retention.dropped_until IS
     'maintain() has dropped the days before. What rollups and paths say of them is not worked out again, and a click that comes for one of them later is not in it.';
 INSERT INTO postback.retention (relation) VALUES ('clicks'), ('postbacks');

@@ -1,4 +1,5 @@
--- One of :workers parts of the month's :clicks clicks, see history.py.
+-- One of :workers parts of the month's :clicks clicks, see history.py: those of its share of the sends, which follow each other in time, so
+-- that clicks lie in the order in which they come, as live ones do.
 SET timezone = 'UTC';
 SET work_mem = '512MB';
 SET jit = off;
@@ -16,14 +17,18 @@ FROM (
     SELECT s.send_id, h.message, h.device, r.subscriber_id, postback.subscriber_bucket(r.subscriber_id) AS bucket,
            date_trunc('milliseconds', s.sent_at + (h.seconds - e.seconds * floor(h.seconds / e.seconds)) * interval '1 second') AS clicked_at
     FROM (
-        SELECT 1 + floor(bench_chance(number, 1) * 180)::bigint AS send_id,
+        SELECT n.send_id,
                floor(bench_chance(number, 2) ^ 1.3 * (:clicks / 150))::bigint AS message,
                width_bucket(bench_chance(number, 3), ARRAY[0, 0.33, 0.58, 0.76, 0.82, 0.85, 0.9, 0.95, 0.98]) AS device,
                -ln(1 - bench_chance(number, 4)) * CASE
                    WHEN bench_chance(number, 3) >= 0.58 THEN 5
                    WHEN bench_chance(number, 5) < 0.7 THEN 2400
                    ELSE 108000 END AS seconds
-        FROM (SELECT g.number # (:seed::bigint << 40) AS number FROM generate_series(1 + :worker, :clicks, :workers) AS g (number)) AS n
+        FROM (
+            SELECT number, 1 + floor(bench_chance(number, 1) * 180)::bigint AS send_id
+            FROM (SELECT g.number # (:seed::bigint << 40) AS number FROM generate_series(1, :clicks) AS g (number)) AS g
+        ) AS n
+        WHERE (n.send_id - 1) * :workers / 180 = :worker
     ) AS h
     JOIN postback.sends AS s ON s.send_id = h.send_id
     CROSS JOIN LATERAL (SELECT extract(epoch FROM '2026-03-31'::timestamptz - s.sent_at)::double precision AS seconds) AS e

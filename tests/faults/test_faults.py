@@ -42,7 +42,7 @@ def test_database_that_begins_to_forget(start_machine):
         database.execute(f"{setting.format('SET')} = off")
         database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postback-proxy'")
         wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "taps go into the spool")
-        assert "synchronous_commit=off" in proxy.log
+        wait_until(lambda: "synchronous_commit=off" in proxy.log, "the reason is told")
         stored = database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0]
         taps = [proxy.get(tap).status for _ in range(5)]
         assert (taps, database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0]) == ([302] * 5, stored)

@@ -105,9 +105,17 @@ def test_arguments_are_refused_but_for_help_and_version():
         assert run(*arguments).returncode == 64
 
 
-def test_extension_of_another_version_ends_the_proxy_with_a_clear_word(databases):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE pg_extension SET extversion = '9.9.0' WHERE extname = 'postback'",
+        "CREATE OR REPLACE FUNCTION postback.version() RETURNS text LANGUAGE sql AS $$ SELECT '9.9.0' $$",
+    ],
+    ids=["installed", "loaded"],
+)
+def test_extension_of_another_version_ends_the_proxy_with_a_clear_word(databases, change):
     with connect(databases.create()) as database:
-        database.execute("UPDATE pg_extension SET extversion = '9.9.0' WHERE extname = 'postback'")
+        database.execute(change)
         ended = run(database_url=database_url(database), listen=free_address(), admin_listen=free_address())
     assert ended.returncode == 1
     assert '"9.9.0"' in ended.stderr

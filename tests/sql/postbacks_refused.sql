@@ -52,12 +52,6 @@ SELECT is((SELECT verdict FROM postback.receive_postback('default', 'click_id=a1
     'the right message afterwards is accepted');
 SELECT results_eq('SELECT transaction_id, payout::numeric FROM postback.conversions', $$ VALUES ('t', 5::numeric) $$, 'with its own amount');
 
--- Bytes that nobody reads.
-SELECT is((SELECT verdict FROM postback.receive_postback('default', 'click_id=a1b2c3&transaction_id=u&payout=5&city=M%FCnchen&rebate=50%&x=%00')), 'accepted',
-    'a parameter that no map names may be in Latin-1 or have a lone percent sign');
-SELECT is((SELECT convert_from(query, 'UTF8') FROM postback.postbacks WHERE transaction_id = 'u'),
-    'click_id=a1b2c3&transaction_id=u&payout=5&city=M%FCnchen&rebate=50%&x=%00', 'and is kept as it came');
-
 -- A network that sends no default status.
 UPDATE postback.networks SET default_status = NULL WHERE slug = 'default';
 SELECT is((SELECT verdict FROM postback.receive_postback('default', 'click_id=a1b2c3&transaction_id=t2&payout=5')), 'unmapped_status',

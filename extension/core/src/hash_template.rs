@@ -83,14 +83,6 @@ impl fmt::Display for HashError {
 
 impl std::error::Error for HashError {}
 
-/// The parameters that carry the hash where the network's map does not say.
-const USUAL_CARRIERS: [&str; 3] = ["signature", "hash", "sig"];
-
-/// Whether [`verify`] looks at parameters of this name.
-pub fn asks_for(template: &str, fields: &Map, name: &str) -> bool {
-    pieces(template).any(|piece| piece.name() == Some(name)) || fields.has(name) || USUAL_CARRIERS.contains(&name)
-}
-
 /// Checks the hash of a message. `fields` is the network's map, field to parameter names; its `signature` names the
 /// parameters that may carry the hash.
 pub fn verify(
@@ -102,7 +94,7 @@ pub fn verify(
 ) -> Result<(), HashError> {
     let covered: Vec<&str> = pieces(template).filter_map(|piece| piece.name()).collect();
     let given: Vec<&str> = fields.names("signature").collect();
-    let carriers = if given.is_empty() { USUAL_CARRIERS.to_vec() } else { given };
+    let carriers = if given.is_empty() { vec!["signature", "hash", "sig"] } else { given };
     let carrier = carriers.into_iter().find(|name| query_string::first(parameters, name).is_some());
     let hash = value(parameters, carrier.ok_or(HashError::NoHash)?)?.ok_or(HashError::NoHash)?.to_ascii_lowercase();
 
@@ -124,19 +116,14 @@ pub fn verify(
     if matched { Ok(()) } else { Err(HashError::Mismatch) }
 }
 
-/// The decoded parameters of a message: query, then form or flat JSON by content type. Values that nobody asks for need not be readable.
+/// The decoded parameters of a message: query, then form or flat JSON by content type.
 ///
 /// A body that looks like JSON and does not say so could be read two ways, which a hash must not allow.
-pub fn parameters(
-    query: &[u8],
-    body: &[u8],
-    content_type: Option<&str>,
-    is_asked_for: impl Fn(&str) -> bool,
-) -> Result<Vec<Parameter>, HashError> {
+pub fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) -> Result<Vec<Parameter>, HashError> {
     if !message::is_json(content_type) && body.trim_ascii_start().starts_with(b"{") {
         return Err(HashError::Unreadable);
     }
-    message::parameters(query, body, content_type, is_asked_for).map_err(|_| HashError::Unreadable)
+    message::parameters(query, body, content_type).map_err(|_| HashError::Unreadable)
 }
 
 /// The one value of a parameter; `None` when it is missing.

@@ -3,6 +3,7 @@
 //! The extension wraps these modules in SQL functions; the proxy uses the ids and the addresses. What an id, a code or a signature
 //! *is* gets decided here; what it *means* is decided in `sql/`.
 
+pub mod best;
 pub mod body_template;
 pub mod click_id;
 pub mod clickbank;

@@ -30,11 +30,6 @@ impl<'a> Map<'a> {
         self.0.as_object().into_iter().flat_map(serde_json::Map::keys).map(String::as_str)
     }
 
-    /// Whether a parameter of this name holds anything.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.fields().any(|field| self.names(field).any(|other| other == name))
-    }
-
     /// The parameter names that may hold a field.
     pub(crate) fn names(&self, field: &str) -> impl Iterator<Item = &'a str> {
         self.0.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
@@ -83,7 +78,7 @@ pub fn read(
     recipes: &[&str],
     terms: MoneyTerms,
 ) -> Message {
-    match parameters(query, body, content_type, |name| map.has(name)) {
+    match parameters(query, body, content_type) {
         Ok(parameters) => {
             Reader { parameters: &parameters, map, message: Message::default(), notes: Vec::new() }.read(recipes, terms)
         }
@@ -148,25 +143,16 @@ pub(crate) fn is_json(content_type: Option<&str>) -> bool {
     })
 }
 
-/// The decoded parameters of query and body, a form or flat JSON by content type; the error says what cannot be read. Values that nobody
-/// asks for need not be readable.
-pub(crate) fn parameters(
-    query: &[u8],
-    body: &[u8],
-    content_type: Option<&str>,
-    is_asked_for: impl Fn(&str) -> bool,
-) -> Result<Vec<Parameter>, String> {
-    let read = |raw, part| {
-        query_string::parse_asked_for(raw, &is_asked_for).map_err(|error| format!("the {part} cannot be read: {error}"))
-    };
-    let mut parameters = read(query, "query")?;
+/// The decoded parameters of query and body, a form or flat JSON by content type; the error says what cannot be read.
+pub(crate) fn parameters(query: &[u8], body: &[u8], content_type: Option<&str>) -> Result<Vec<Parameter>, String> {
+    let mut parameters = query_string::parse(query).map_err(|error| format!("the query cannot be read: {error}"))?;
     if body.is_empty() {
         return Ok(parameters);
     }
     if is_json(content_type) {
         parameters.extend(json_parameters(body)?);
     } else {
-        parameters.extend(read(body, "body")?);
+        parameters.extend(query_string::parse(body).map_err(|error| format!("the body cannot be read: {error}"))?);
     }
     Ok(parameters)
 }

@@ -46,24 +46,13 @@ impl std::error::Error for QueryError {}
 ///
 /// A name without `=` has the value "".
 pub fn parse(raw: &[u8]) -> Result<Vec<Parameter>, QueryError> {
-    parse_asked_for(raw, |_| true)
-}
-
-/// [`parse`] for who asks for some parameters only: the others' values may be any bytes, such as a city in Latin-1 or a raw `50%`, and
-/// are empty when they cannot be decoded. A name must be readable: it could be one that is asked for.
-pub fn parse_asked_for(raw: &[u8], is_asked_for: impl Fn(&str) -> bool) -> Result<Vec<Parameter>, QueryError> {
     let mut parameters = Vec::new();
     for segment in segments(raw) {
         if parameters.len() == MAX_PARAMETERS {
             return Err(QueryError::TooMany);
         }
         let (name, value) = split_name(segment);
-        let name = decode(name)?;
-        let value = match decode(value.unwrap_or_default()) {
-            Err(_) if !is_asked_for(&name) => String::new(),
-            decoded => decoded?,
-        };
-        parameters.push(Parameter { name, value });
+        parameters.push(Parameter { name: decode(name)?, value: decode(value.unwrap_or_default())? });
     }
     Ok(parameters)
 }

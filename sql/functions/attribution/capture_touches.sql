@@ -3,7 +3,7 @@
 -- The human clicks of each conversion's subscriber before it, on any offer, and the click that it names. As far back as reach; without
 -- it as far as the offer's window, and 7 days. The earliest and the latest time leave the partitions between them.
 CREATE FUNCTION _postback.find_paths(conversions _postback.conversion[], reach interval)
-RETURNS SETOF _postback.path LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp
+RETURNS SETOF _postback.path LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE

@@ -123,6 +123,10 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '25
 DECLARE
     own_network CONSTANT integer := _postback.default_network();
 BEGIN
+    IF with_lost THEN
+        -- Of days that were dropped nobody knows who came and did not buy.
+        since := greatest(since, (SELECT r.dropped_until FROM postback.retention AS r WHERE r.relation = 'clicks'));
+    END IF;
     RETURN QUERY
     SELECT c.channels, p.currency, sum(p.payout), count(*), 0::bigint
     FROM _postback.conversion_paths(since, until, click_window, scope, statuses) AS p

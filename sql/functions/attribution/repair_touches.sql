@@ -24,31 +24,34 @@ BEGIN
 END
 $$;
 
--- The paths of these conversions once more. Clicks of days that were dropped cannot be found again: they stay as they are kept, for as long as
--- the conversion keeps its subscriber.
+-- The paths of these conversions once more. Clicks of days that were dropped cannot be found again: they stay as they are kept, or with another
+-- subscriber the one that the network named.
 CREATE FUNCTION _postback.find_paths_again(conversions _postback.conversion[], keeps_subscriber boolean)
-RETURNS SETOF _postback.path LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+RETURNS SETOF _postback.path LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
     dropped_until CONSTANT timestamptz := (SELECT r.dropped_until FROM postback.retention AS r WHERE r.relation = 'clicks');
 BEGIN
-    IF dropped_until = '-infinity' OR NOT keeps_subscriber THEN
+    IF dropped_until = '-infinity' THEN
         RETURN QUERY SELECT * FROM _postback.find_paths(conversions, _postback.path_reach());
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT p.conversion_id, p.bucket, array_position(t.click_ids[:n.kept] || p.click_ids[n.found + 1:], c.click_id)::smallint,
-           t.clicked_ats[:n.kept] || p.clicked_ats[n.found + 1:], t.offer_ids[:n.kept] || p.offer_ids[n.found + 1:],
-           t.campaign_ids[:n.kept] || p.campaign_ids[n.found + 1:], t.segment_ids[:n.kept] || p.segment_ids[n.found + 1:],
-           t.variant_ids[:n.kept] || p.variant_ids[n.found + 1:], t.send_ids[:n.kept] || p.send_ids[n.found + 1:],
-           t.click_ids[:n.kept] || p.click_ids[n.found + 1:]
+    SELECT p.conversion_id, p.bucket, array_position(t.click_ids[k.first:k.last] || p.click_ids[n.found + 1:], c.click_id)::smallint,
+           t.clicked_ats[k.first:k.last] || p.clicked_ats[n.found + 1:], t.offer_ids[k.first:k.last] || p.offer_ids[n.found + 1:],
+           t.campaign_ids[k.first:k.last] || p.campaign_ids[n.found + 1:], t.segment_ids[k.first:k.last] || p.segment_ids[n.found + 1:],
+           t.variant_ids[k.first:k.last] || p.variant_ids[n.found + 1:], t.send_ids[k.first:k.last] || p.send_ids[n.found + 1:],
+           t.click_ids[k.first:k.last] || p.click_ids[n.found + 1:]
     FROM _postback.find_paths(conversions, _postback.path_reach()) AS p
     JOIN unnest(conversions) AS c ON c.conversion_id = p.conversion_id
     JOIN postback.touches AS t ON t.conversion_id = p.conversion_id AND t.bucket = p.bucket
     -- Both are in the order of time. Of a dropped day only what was kept counts, as in rollups.
     CROSS JOIN LATERAL (
         SELECT (SELECT count(*) FROM unnest(t.clicked_ats) AS at WHERE at < dropped_until AND at <= c.converted_at)::integer AS kept,
-               (SELECT count(*) FROM unnest(p.clicked_ats) AS at WHERE at < dropped_until)::integer AS found) AS n;
+               (SELECT count(*) FROM unnest(p.clicked_ats) AS at WHERE at < dropped_until)::integer AS found) AS n
+    CROSS JOIN LATERAL (SELECT array_position(t.click_ids[:n.kept], c.click_id) AS place) AS w
+    CROSS JOIN LATERAL (SELECT CASE WHEN keeps_subscriber THEN 1 ELSE coalesce(w.place, 1) END AS first,
+                               CASE WHEN keeps_subscriber THEN n.kept ELSE coalesce(w.place, 0) END AS last) AS k;
 END
 $$;
 
@@ -61,6 +64,8 @@ DECLARE
     refreshed bigint;
     added bigint;
 BEGIN
+    -- Before the next look: else a day could be dropped between it and the clicks.
+    LOCK TABLE ONLY postback.clicks IN ACCESS SHARE MODE;
     PERFORM FROM unnest(conversion_ids, buckets) AS i (conversion_id, bucket)
     JOIN postback.touches AS t ON t.conversion_id = i.conversion_id AND t.bucket = i.bucket
     ORDER BY t.conversion_id FOR UPDATE OF t;

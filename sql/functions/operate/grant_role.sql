@@ -57,7 +57,6 @@ BEGIN
             'postback.networks, postback.link_aliases, postback.status_transitions, postback.report_formats, postback.payout_tiers, '
             'postback.tier_rules, postback.partners, postback.alert_rules TO %I', role);
         EXECUTE format('GRANT UPDATE (partner_id) ON postback.sends TO %I', role);
-        EXECUTE format('GRANT UPDATE (keep_for) ON postback.retention TO %I', role);
         EXECUTE format('GRANT SELECT ON postback.link_aliases, postback.clicks, postback.conversions, postback.conversion_events, '
             'postback.postbacks, postback.links, postback.touches, postback.destinations, postback.deliveries, postback.report_imports, postback.report_rows, '
             'postback.discrepancies, postback.flags, postback.ip_ranges TO %I', role);

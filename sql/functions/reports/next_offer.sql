@@ -1,5 +1,9 @@
 -- Which offer to send next, and how sure that is.
 
+-- The probability of each of several numbers to be the highest one, by what is known of them: normal distributions (extension/core).
+CREATE FUNCTION _postback.chances_to_be_best(means double precision[], deviations double precision[])
+RETURNS double precision[] LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chances_to_be_best_wrapper';
+
 CREATE FUNCTION postback.next_offer(
     in_currency text,
     segment_id bigint DEFAULT NULL,
@@ -41,18 +45,12 @@ BEGIN
         SELECT r.*, (r.revenue::double precision + prior * coalesce(o.mean, 0)) / (r.clicks + prior) AS mean,
                sqrt(CASE WHEN o.square > o.mean ^ 2 THEN o.square - o.mean ^ 2 ELSE 1 END / (r.clicks + prior)) AS deviation
         FROM result AS r CROSS JOIN overall AS o
-    ), place AS (
-        -- From six deviations below to six above, in steps of a fiftieth.
-        SELECT b.offer_id, b.mean + step / 50.0 * b.deviation AS epc, exp((step / 50.0) ^ 2 / -2) / sqrt(2 * pi()) / 50 AS density
-        FROM belief AS b CROSS JOIN generate_series(-300, 300) AS g (step)
     ), best AS (
-        SELECT p.offer_id, sum(p.density * o.others_are_lower) AS chance
-        FROM place AS p
-        CROSS JOIN LATERAL (
-            -- Below that it is nothing, and exp() would fail.
-            SELECT coalesce(exp(greatest(sum(ln(greatest(_postback.normal_cdf((p.epc - b.mean) / b.deviation), 1e-300))), -700)), 1) AS others_are_lower
-            FROM belief AS b WHERE b.offer_id <> p.offer_id) AS o
-        GROUP BY p.offer_id
+        SELECT u.offer_id, u.chance
+        FROM (SELECT array_agg(b.offer_id ORDER BY b.offer_id) AS offer_ids,
+                     _postback.chances_to_be_best(array_agg(b.mean ORDER BY b.offer_id), array_agg(b.deviation ORDER BY b.offer_id)) AS chances
+              FROM belief AS b) AS all_of_them
+        CROSS JOIN unnest(all_of_them.offer_ids, all_of_them.chances) AS u (offer_id, chance)
     )
     SELECT b.offer_id, b.clicks, b.approved, b.revenue, round(b.revenue / nullif(b.clicks, 0), 6), round(b.mean::numeric, 6),
            round((w.chance / sum(w.chance) OVER ())::numeric, 6)

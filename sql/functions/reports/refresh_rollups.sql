@@ -11,7 +11,8 @@ DECLARE
     started_at CONSTANT timestamptz := clock_timestamp();
     counted_until timestamptz;
     step interval := '1 minute';
-    step_started_at timestamptz;
+    step_end timestamptz;
+    rows_in_step bigint;
     stale record;
     span tstzrange;
     done bigint := 0;
@@ -43,15 +44,23 @@ BEGIN
         -- Kept at once: whatever comes of this run, the next one does not begin with the search.
         UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
     END IF;
-    -- In steps of about half a second, however many clicks a minute has: one step too long for a statement would be too long each time.
+    -- In steps of some ten thousand rows, however many a minute has: one step too long for a statement would be too long each time, and
+    -- one too short looks for its few rows among all of a day, where these do not lie in the order of time.
     WHILE isfinite(counted_until) AND counted_until < up_to LOOP
-        step_started_at := clock_timestamp();
-        PERFORM _postback.add_to_rollups('clicks', counted_until, least(up_to, counted_until + step));
-        PERFORM _postback.add_to_rollups('conversions', counted_until, least(up_to, counted_until + step));
-        counted_until := least(up_to, counted_until + step);
+        step_end := least(up_to, counted_until + step);
+        rows_in_step := _postback.rows_between(counted_until, step_end, at_most => 50001);
+        IF rows_in_step > 50000 AND step > interval '1 second' THEN
+            step := greatest(step / 2, interval '1 second');
+            CONTINUE;
+        END IF;
+        PERFORM _postback.add_to_rollups('clicks', counted_until, step_end);
+        PERFORM _postback.add_to_rollups('conversions', counted_until, step_end);
+        counted_until := step_end;
         -- The next step looks back no further than to here for clicks that are not in rollups.
         UPDATE _postback.rollup_state AS s SET counted_until = counted_until;
-        step := CASE WHEN clock_timestamp() - step_started_at < interval '0.3 seconds' THEN step * 2 ELSE greatest(step / 2, interval '1 second') END;
+        IF rows_in_step < 25000 THEN
+            step := step * 2;
+        END IF;
         -- Asked last: a run gets on by a step at least.
         EXIT WHEN clock_timestamp() > started_at + interval '20 seconds';
     END LOOP;
@@ -74,6 +83,19 @@ BEGIN
         done := done + stale.number;
     END LOOP;
     RETURN done;
+END
+$$;
+
+-- How many clicks and conversions a period has; it stops at so many.
+CREATE FUNCTION _postback.rows_between(since timestamptz, until timestamptz, at_most bigint)
+RETURNS bigint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+SET enable_seqscan = off SET jit = off AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM (
+        SELECT FROM postback.clicks AS k WHERE k.clicked_at >= since AND k.clicked_at < until
+        UNION ALL
+        SELECT FROM postback.conversions AS c WHERE c.converted_at >= since AND c.converted_at < until
+        LIMIT at_most) AS r);
 END
 $$;
 
