@@ -34,6 +34,11 @@ COMMENT ON COLUMN postback.rollups.revenue IS 'Payout of approved conversions, i
 COMMENT ON COLUMN postback.rollups.conversion_seconds IS 'From click to conversion, of each conversion: 4 bytes big-endian.';
 COMMENT ON COLUMN postback.rollups.delay_milliseconds IS 'From conversion to postback, of each conversion whose network tells the time: 4 bytes big-endian.';
 
+-- The same added up over four hours: most of a long report is read from here. Four, because days begin at another hour in each time zone.
+CREATE TABLE _postback.rollup_blocks (LIKE postback.rollups INCLUDING DEFAULTS);
+ALTER TABLE _postback.rollup_blocks RENAME COLUMN hour TO began;
+CREATE INDEX rollup_blocks_began_idx ON _postback.rollup_blocks (began);
+
 -- First human click of each subscriber, as far as rollups are counted.
 CREATE TABLE _postback.first_clicks (
     bucket smallint NOT NULL,
@@ -43,10 +48,11 @@ CREATE TABLE _postback.first_clicks (
 );
 CREATE INDEX first_clicks_clicked_at_idx ON _postback.first_clicks (clicked_at);
 
--- Up to where rollups are complete, but for the hours that are stale.
+-- Up to where rollups are complete, but for the hours that are stale, and up to where there are blocks of them.
 CREATE TABLE _postback.rollup_state (
     only_row boolean CONSTRAINT rollup_state_pkey PRIMARY KEY DEFAULT true,
     counted_until timestamptz NOT NULL DEFAULT '-infinity',
+    blocks_until timestamptz NOT NULL DEFAULT '-infinity',
     CONSTRAINT rollup_state_has_one_row CHECK (only_row)
 );
 INSERT INTO _postback.rollup_state DEFAULT VALUES;

@@ -80,6 +80,18 @@ SELECT is_empty('SELECT what FROM seen WHERE differs', 'every report is the same
 SELECT ok((SELECT count(*) FROM seen) = 600 AND (SELECT count(*) FROM postback.rollups) > 100 AND (SELECT min(counted_until) FROM _postback.rollup_state) > now() - interval '1 hour',
     'and there were rollups to take them from');
 SELECT postback.maintain() \g /dev/null
+CREATE FUNCTION pg_temp.blocks(from_hours boolean) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT r::text FROM (
+        SELECT date_bin('4 hours', r.hour, '2000-01-01 00:00+00'), r.send_id, r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.network_id, r.currency,
+               sum(r.clicks), sum(r.human_clicks), sum(r.unique_clicks), sum(r.pending), sum(r.approved), sum(r.rejected), sum(r.reversed), sum(r.revenue), sum(r.pending_revenue)
+        FROM postback.rollups AS r WHERE from_hours AND r.hour < (SELECT blocks_until FROM _postback.rollup_state) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        UNION ALL
+        SELECT b.began, b.send_id, b.campaign_id, b.segment_id, b.variant_id, b.offer_id, b.network_id, b.currency,
+               b.clicks, b.human_clicks, b.unique_clicks, b.pending, b.approved, b.rejected, b.reversed, b.revenue, b.pending_revenue
+        FROM _postback.rollup_blocks AS b WHERE NOT from_hours) AS r
+$$;
+SELECT bag_eq('SELECT pg_temp.blocks(true)', 'SELECT pg_temp.blocks(false)', 'blocks are the sums of their hours');
+SELECT cmp_ok((SELECT count(DISTINCT began) FROM _postback.rollup_blocks), '>', 10::bigint, 'of which there are some');
 SELECT is_empty(
     $$ SELECT f.bucket, f.subscriber_id, f.clicked_at, r.clicked_at FROM _postback.first_clicks AS f FULL JOIN (
            SELECT k.bucket, k.subscriber_id, min(k.clicked_at) AS clicked_at FROM postback.click_log AS k

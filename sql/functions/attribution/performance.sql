@@ -51,7 +51,8 @@ BEGIN
     RETURN QUERY
     WITH counted AS MATERIALIZED (
         -- Rollups know no subscribers and no tests.
-        SELECT h.* FROM _postback.counted_hours(since, until, time_zone, grain, spoiled_clicks, spoiled_conversions) AS h
+        SELECT h.*, date_bin('4 hours', h.hour, '2000-01-01 00:00+00') AS block
+        FROM _postback.counted_hours(since, until, time_zone, grain, spoiled_clicks, spoiled_conversions) AS h
         WHERE NOT by_subscriber AND NOT with_tests
     ), uncounted AS MATERIALIZED (
         SELECT u.kind, lower(v.span) AS since, upper(v.span) AS until
@@ -59,6 +60,15 @@ BEGIN
             AS a (clicks, conversions)
         CROSS JOIN LATERAL (VALUES ('clicks', a.clicks), ('conversions', a.conversions)) AS u (kind, counted)
         CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(since, until)) - coalesce(u.counted, '{}')) AS v (span)
+    ), blocks AS MATERIALIZED (
+        -- Of one day, and nothing of it spoiled.
+        SELECT h.block AS began, min(h.local_time) AS local_time FROM counted AS h
+        WHERE h.hour < (SELECT s.blocks_until FROM _postback.rollup_state AS s)
+        GROUP BY 1
+        HAVING count(*) = 4 AND min(h.local_time) IS NOT DISTINCT FROM max(h.local_time) AND bool_and(h.has_clicks) AND bool_and(h.has_conversions)
+    ), hours AS MATERIALIZED (
+        SELECT h.hour, h.local_time, h.has_clicks, h.has_conversions FROM counted AS h
+        WHERE h.hour IS NOT NULL AND NOT EXISTS (SELECT FROM blocks AS b WHERE b.began = h.block)
     ), facts AS (
         SELECT s.campaign_id, s.segment_id, s.variant_id, s.offer_id, s.send_id, NULL::integer AS network_id, l.subscriber_id,
                CASE WHEN grain IS NOT NULL THEN s.sent_at AT TIME ZONE time_zone END AS local_time,
@@ -71,21 +81,18 @@ BEGIN
         CROSS JOIN LATERAL (VALUES (n.messages, 0, NULL), (0, n.messages * s.cost_per_message, s.cost_currency::text)) AS m (messages, cost, currency)
         WHERE s.sent_at >= since AND s.sent_at < until AND (m.currency IS NULL OR m.cost <> 0)
         UNION ALL
-        -- Added up as early as possible, for there are many.
-        SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, NULL::integer, NULL::bigint, h.local_time,
-               0, sum(r.clicks), sum(r.human_clicks), sum(r.unique_clicks), 0, 0, 0, 0, 0::numeric, 0::numeric, 0::numeric, NULL::text, NULL::bytea, NULL::bytea
-        FROM postback.rollups AS r
-        JOIN (SELECT c.hour, min(c.local_time) AS local_time FROM counted AS c WHERE c.has_clicks GROUP BY c.hour) AS h ON h.hour = r.hour
-        WHERE r.currency IS NULL AND r.hour >= since AND r.hour < until
-        GROUP BY r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, h.local_time
-        UNION ALL
-        SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, NULL::bigint, h.local_time,
-               0, 0, 0, 0, sum(r.pending), sum(r.approved), sum(r.rejected), sum(r.reversed), sum(r.revenue), sum(r.pending_revenue), 0::numeric,
-               r.currency::text, CASE WHEN medians THEN string_agg(r.conversion_seconds, NULL) END, CASE WHEN medians THEN string_agg(r.delay_milliseconds, NULL) END
-        FROM postback.rollups AS r
-        JOIN (SELECT c.hour, min(c.local_time) AS local_time FROM counted AS c WHERE c.has_conversions GROUP BY c.hour) AS h ON h.hour = r.hour
-        WHERE r.currency IS NOT NULL AND r.hour >= since AND r.hour < until
-        GROUP BY r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, h.local_time, r.currency
+        -- Added up as early as possible, for there are many. In rows of clicks, which have no currency, there is nothing to add to the rest.
+        SELECT r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, NULL::bigint, r.local_time,
+               0, sum(r.clicks), sum(r.human_clicks), sum(r.unique_clicks), sum(r.pending), sum(r.approved), sum(r.rejected), sum(r.reversed),
+               coalesce(sum(r.revenue) FILTER (WHERE r.currency IS NOT NULL), 0), coalesce(sum(r.pending_revenue) FILTER (WHERE r.currency IS NOT NULL), 0),
+               0::numeric, r.currency::text, CASE WHEN medians THEN string_agg(r.conversion_seconds, NULL) END,
+               CASE WHEN medians THEN string_agg(r.delay_milliseconds, NULL) END
+        FROM (
+            SELECT b.*, w.local_time FROM blocks AS w JOIN _postback.rollup_blocks AS b ON b.began = w.began
+            UNION ALL
+            SELECT r.*, h.local_time FROM hours AS h JOIN postback.rollups AS r ON r.hour = h.hour
+            WHERE CASE WHEN r.currency IS NULL THEN h.has_clicks ELSE h.has_conversions END) AS r
+        GROUP BY r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.send_id, r.network_id, r.local_time, r.currency
         UNION ALL
         SELECT k.campaign_id, k.segment_id, k.variant_id, k.offer_id, k.send_id, NULL::integer, k.subscriber_id, greatest(k.at, u.since) AT TIME ZONE time_zone,
                0, k.clicks, k.human_clicks, k.unique_clicks, 0, 0, 0, 0, 0::numeric, 0::numeric, 0::numeric, NULL::text, NULL::bytea, NULL::bytea

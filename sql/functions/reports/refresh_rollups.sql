@@ -64,6 +64,10 @@ BEGIN
         -- Asked last: a run gets on by a step at least.
         EXIT WHEN clock_timestamp() > started_at + interval '20 seconds';
     END LOOP;
+    IF isfinite(counted_until) THEN
+        PERFORM _postback.add_up_blocks((SELECT s.blocks_until FROM _postback.rollup_state AS s), _postback.block_of(counted_until));
+        UPDATE _postback.rollup_state AS s SET blocks_until = _postback.block_of(counted_until);
+    END IF;
 
     -- The oldest first: whether a click is its subscriber's first is read from what is counted before it.
     FOR stale IN
@@ -79,10 +83,35 @@ BEGIN
             IF stale.kind = 'clicks' THEN
                 PERFORM _postback.repair_first_clicks(lower(span), upper(span));
             END IF;
+            PERFORM _postback.add_up_blocks(_postback.block_of(lower(span)),
+                least(_postback.block_of(upper(span) + interval '3 hours'), (SELECT s.blocks_until FROM _postback.rollup_state AS s)));
         END LOOP;
         done := done + stale.number;
     END LOOP;
     RETURN done;
+END
+$$;
+
+-- When the block of four hours begins that a time lies in.
+CREATE FUNCTION _postback.block_of(at timestamptz)
+RETURNS timestamptz LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN date_bin('4 hours', at, '2000-01-01 00:00+00');
+END
+$$;
+
+-- Adds the rollups of [since, until), which are whole blocks, up to blocks.
+CREATE FUNCTION _postback.add_up_blocks(since timestamptz, until timestamptz)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM _postback.rollup_blocks AS b WHERE b.began >= since AND b.began < until;
+    INSERT INTO _postback.rollup_blocks (began, send_id, campaign_id, segment_id, variant_id, offer_id, network_id, currency, clicks, human_clicks,
+        unique_clicks, pending, approved, rejected, reversed, revenue, pending_revenue, conversion_seconds, delay_milliseconds)
+    SELECT date_bin('4 hours', r.hour, '2000-01-01 00:00+00'), r.send_id, r.campaign_id, r.segment_id, r.variant_id, r.offer_id, r.network_id, r.currency,
+           sum(r.clicks), sum(r.human_clicks), sum(r.unique_clicks), sum(r.pending), sum(r.approved), sum(r.rejected), sum(r.reversed), sum(r.revenue),
+           sum(r.pending_revenue), string_agg(r.conversion_seconds, NULL), string_agg(r.delay_milliseconds, NULL)
+    FROM postback.rollups AS r WHERE r.hour >= since AND r.hour < until
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
 END
 $$;
 
