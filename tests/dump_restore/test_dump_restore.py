@@ -123,16 +123,16 @@ def restored(database, databases):
     """A copy of a database with a click, a conversion and a ledger, made by pg_dump and psql."""
     campaign = Campaign(database)
     assert earn(database, campaign.codes[1001], "txn_001") == "accepted"
-    # A tap of an hour ago, counted in rollups, and one that came late and is not counted yet.
+    # A tap of some hours ago, counted in rollups and their blocks, and one that came late and is not counted yet.
     late = """INSERT INTO postback.clicks (campaign_id, subscriber_id, clicked_at)
-              VALUES (%s, 7, clock_timestamp() - interval '1 hour')"""
-    database.execute(late, [campaign.campaign_id])
+              VALUES (%s, 7, clock_timestamp() - make_interval(hours => %s))"""
+    database.execute(late, [campaign.campaign_id, 9])
     # A followed link, and a spool whose depth maintain() makes an alert of.
     database.execute("SELECT postback.record_preflight(%s, true, true, NULL, 1, 5, true, '[]')", [campaign.codes[1001]])
     database.execute("SELECT postback.report_spool('127.0.0.1:8080', 5000, 1, clock_timestamp())")
     database.execute("SELECT postback.maintain()")
     assert database.execute("SELECT kind FROM postback.alerts").fetchall() == [("spool_fills",)]
-    database.execute(late, [campaign.campaign_id])
+    database.execute(late, [campaign.campaign_id, 1])
     pay_a_partner(database, campaign)
     import_a_report(database)
     catch_a_thief(database, campaign)

@@ -84,7 +84,7 @@ pub enum TemplateError {
     UnknownMacro(String),
     /// A macro right after the beginning of a percent escape.
     BrokenEscape,
-    /// A path segment that is `.` or `..` when its macros are empty.
+    /// A path segment that is `.` or `..` when its macros are empty, or a `..` behind a macro.
     DotSegment,
     /// `{click_id}` is missing: no postback could name the click.
     NoClickId,
@@ -104,9 +104,9 @@ impl fmt::Display for TemplateError {
             TemplateError::UnbalancedBrace => formatter.write_str("the URL has a brace without its partner"),
             TemplateError::UnknownMacro(name) => write!(formatter, "the macro \"{{{name}}}\" is unknown"),
             TemplateError::BrokenEscape => formatter.write_str("the URL has a macro inside a percent escape"),
-            TemplateError::DotSegment => {
-                formatter.write_str("the URL has a path segment that is only dots when its macros are empty")
-            }
+            TemplateError::DotSegment => formatter.write_str(
+                "the URL has a path segment that is only dots when its macros are empty, or \"..\" behind a macro",
+            ),
             TemplateError::NoClickId => formatter.write_str("the URL lacks the macro \"{click_id}\""),
         }
     }
@@ -246,17 +246,20 @@ fn origin(scheme: &str, authority: &str) -> Result<String, TemplateError> {
     })
 }
 
-/// Refuses paths in which a macro without a value leaves a dot segment behind.
+/// Refuses paths in which a macro without a value leaves a dot segment behind, or in which one takes a macro before it away.
 fn check_path(path: &str) -> Result<(), TemplateError> {
-    for segment in path.split('/').filter(|segment| segment.contains('{')) {
+    let mut follows_macro = false;
+    for segment in path.split('/') {
+        let has_macro = segment.contains('{');
         let mut static_text = segment.to_owned();
         while let (Some(start), Some(end)) = (static_text.find('{'), static_text.find('}')) {
             static_text.replace_range(start..=end, "");
         }
         let dots = static_text.to_ascii_lowercase().replace("%2e", ".");
-        if dots == "." || dots == ".." {
+        if has_macro && dots == "." || (has_macro || follows_macro) && dots == ".." {
             return Err(TemplateError::DotSegment);
         }
+        follows_macro |= has_macro;
     }
     Ok(())
 }

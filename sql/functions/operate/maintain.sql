@@ -6,7 +6,7 @@ BEGIN
     RETURN QUERY SELECT t.task FROM unnest(ARRAY['hours_recounted', 'clicks_partitions', 'postbacks_partitions', 'orphans_matched', 'paths_settled',
         'reports_reconciled', 'tiers_changed', 'alerts_changed']) WITH ORDINALITY AS t (task, place) ORDER BY t.place;
     RETURN QUERY SELECT 'fraud_' || s.rule FROM _postback.fraud_state AS s ORDER BY s.rule <> 'datacenter_click', s.rule;
-    RETURN NEXT 'days_dropped';
+    RETURN QUERY SELECT 'days_dropped';
 END
 $$;
 COMMENT ON FUNCTION postback.maintenance_tasks() IS

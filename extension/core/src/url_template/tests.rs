@@ -46,6 +46,8 @@ fn dots_do_not_climb_the_path() {
     assert_eq!(render("http://a.example/#{click_id}", ".."), "http://a.example/#..");
     assert_eq!(parse("http://a.example/.{click_id}/b").err(), Some(TemplateError::DotSegment));
     assert_eq!(parse("http://a.example/%2E{click_id}.").err(), Some(TemplateError::DotSegment));
+    assert_eq!(parse("http://a.example/{click_id}/x/.%2e/b").err(), Some(TemplateError::DotSegment));
+    assert_eq!(render("http://a.example/x/../{click_id}/./b", "id"), "http://a.example/x/../id/./b");
     assert_eq!(parse("http://a.example/%2{click_id}").err(), Some(TemplateError::BrokenEscape));
     assert_eq!(parse("http://a.example/?a=%{click_id}").err(), Some(TemplateError::BrokenEscape));
 }
