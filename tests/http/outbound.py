@@ -69,5 +69,8 @@ class Outbound:
         for proxy in self.proxies:
             proxy.stop()
             assert "panicked" not in proxy.log
+        # A backend may have something to finish that the next test's beginning would get in the way of.
+        mine = "application_name = 'postback-proxy' AND datname = current_database()"
+        wait_until(lambda: self.value(f"SELECT count(*) FROM pg_stat_activity WHERE {mine}") == 0, "the proxies' backends have ended")
         for receiver in self.receivers:
             receiver.close()
