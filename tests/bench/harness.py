@@ -88,7 +88,7 @@ class Cluster:
         while True:
             self.sql("SELECT * FROM postback.maintain()")
             if self.value(
-                "SELECT s.counted_until > clock_timestamp() - interval '5 minutes' "
+                "SELECT (s.counted_until > clock_timestamp() - interval '5 minutes' OR NOT EXISTS (SELECT FROM postback.clicks)) "
                 "AND NOT EXISTS (SELECT FROM _postback.spoiled_hours()) FROM _postback.rollup_state AS s"
             ) == "t":  # fmt: skip
                 took = time.monotonic() - started
