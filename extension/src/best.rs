@@ -1,4 +1,4 @@
-//! Which offer is the best in SQL: `sql/functions/reports/next_offer.sql` declares this function.
+//! Which offer is the best, and which variant by chance, in SQL: `next_offer.sql` and `compare_variants.sql` in `sql/functions/reports` declare these functions.
 
 use pgrx::prelude::*;
 use postback_core::best::{self, Belief};
@@ -11,4 +11,9 @@ fn chances_to_be_best(means: Vec<f64>, deviations: Vec<f64>) -> Vec<f64> {
         // A query may be cancelled.
         check_for_interrupts!();
     })
+}
+
+#[pg_extern(sql = false)]
+fn normal_cdf(z: f64) -> f64 {
+    best::normal_cdf(z)
 }
