@@ -14,7 +14,8 @@ use crate::metrics::{CallKind, Metrics};
 use crate::spool::Totals;
 use crate::spool_record::{self, Record};
 use deadpool_postgres::{
-    BuildError, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    BuildError, Hook, HookError, Manager, ManagerConfig, Metrics as ConnectionMetrics, Object, Pool, PoolError,
+    RecyclingMethod, Runtime,
 };
 use postback_core::url_template::Ids;
 use std::error::Error;
@@ -52,12 +53,21 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(7);
 /// three of the drain.
 const OTHER_CONNECTIONS: usize = 8;
 
+/// What the database said of itself when it was asked last.
+#[derive(Default)]
+struct Fitness {
+    unfit: Option<Unfit>,
+    /// Connections made until then are not used any more.
+    retired_until: Option<Instant>,
+}
+
 /// The way to the database.
 pub struct Database {
     pool: Pool,
     /// Why it cannot be reached, as the log says; empty while it can.
     told: Mutex<String>,
-    unfit: Arc<Mutex<Option<Unfit>>>,
+    allow_unsafe: bool,
+    fitness: Arc<Mutex<Fitness>>,
     /// Told of every new connection: behind it may be another server, after a failover or a restore.
     pub connected: Arc<Notify>,
     metrics: Arc<Metrics>,
@@ -72,14 +82,14 @@ impl Database {
         metrics: Arc<Metrics>,
     ) -> Result<Self, BuildError> {
         let connected = Arc::new(Notify::new());
-        let unfit = Arc::new(Mutex::new(None));
+        let fitness = Arc::new(Mutex::new(Fitness::default()));
         let told = Arc::clone(&connected);
-        let noted = Arc::clone(&unfit);
+        let (noted, known) = (Arc::clone(&fitness), Arc::clone(&fitness));
         let on_connect = Hook::async_fn(move |client, _| {
             let (told, noted) = (Arc::clone(&told), Arc::clone(&noted));
             Box::pin(async move {
                 let unfit = unfitness(client, allow_unsafe).await.map_err(HookError::Backend)?;
-                noted.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&unfit);
+                note(&noted, unfit.clone());
                 if let Some(unfit) = unfit {
                     return Err(HookError::message(unfit.to_string()));
                 }
@@ -92,9 +102,13 @@ impl Database {
         let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
             .max_size(worker_connections + OTHER_CONNECTIONS)
             .post_create(on_connect)
+            .pre_recycle(Hook::sync_fn(move |_, connection| match is_retired(&known, connection) {
+                true => Err(HookError::message("its database turned out unfit")),
+                false => Ok(()),
+            }))
             .runtime(Runtime::Tokio1)
             .build()?;
-        Ok(Database { pool, told: Mutex::default(), unfit, connected, metrics })
+        Ok(Database { pool, told: Mutex::default(), allow_unsafe, fitness, connected, metrics })
     }
 
     /// Notes the reason; gives the one before.
@@ -105,7 +119,23 @@ impl Database {
 
     /// Why the database that answered last is not used, if it is not.
     pub fn unfit(&self) -> Option<Unfit> {
-        self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.fitness.lock().unwrap_or_else(PoisonError::into_inner).unfit.clone()
+    }
+
+    /// Asks again what each new connection is asked: a reload changes settings under those that are open, and an update the version.
+    pub async fn check(&self) -> Result<(), String> {
+        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
+        match timeout(CALL_DEADLINE, unfitness(&connection, self.allow_unsafe)).await {
+            Ok(Ok(unfit)) => {
+                note(&self.fitness, unfit.clone());
+                unfit.map_or(Ok(()), |unfit| Err(unfit.to_string()))
+            }
+            Ok(Err(error)) => Err(described(&error)),
+            Err(_) => {
+                drop(Object::take(connection));
+                Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
+            }
+        }
     }
 
     /// A connection, new or used. A failure is logged when its reason is new, and the recovery after it.
@@ -129,6 +159,11 @@ impl Database {
         }
         self.metrics.count_database_error(Failure::Unreachable.label());
         Err(Failure::Unreachable)
+    }
+
+    /// Whether a connection that somebody keeps may be used again.
+    fn may_use(&self, connection: &Object) -> bool {
+        !connection.is_closed() && !is_retired(&self.fitness, Object::metrics(connection))
     }
 
     /// The key of the short codes.
@@ -219,6 +254,20 @@ async fn unfitness(client: &Client, allow_unsafe: bool) -> Result<Option<Unfit>,
     })
 }
 
+/// A database that must not be used is not used on any connection that is open either.
+fn note(fitness: &Mutex<Fitness>, unfit: Option<Unfit>) {
+    let mut fitness = fitness.lock().unwrap_or_else(PoisonError::into_inner);
+    if unfit.is_some() {
+        fitness.retired_until = Some(Instant::now());
+    }
+    fitness.unfit = unfit;
+}
+
+fn is_retired(fitness: &Mutex<Fitness>, connection: &ConnectionMetrics) -> bool {
+    let retired_until = fitness.lock().unwrap_or_else(PoisonError::into_inner).retired_until;
+    retired_until.is_some_and(|until| connection.created <= until)
+}
+
 /// The functions between the two may change with the minor version.
 fn fits(installed: &str) -> bool {
     major_and_minor(installed) == major_and_minor(env!("CARGO_PKG_VERSION"))
@@ -298,7 +347,9 @@ impl Lane {
 
     /// A statement is prepared when the connection first meets it.
     async fn query(&mut self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
-        if self.open.as_ref().is_none_or(|connection| connection.is_closed()) {
+        if self.open.as_ref().is_none_or(|open| !self.database.may_use(open)) {
+            // Back in the pool before another is asked for: there may be no more than these.
+            self.open = None;
             self.open = Some(self.database.connection().await?);
         }
         let Some(connection) = &self.open else {

@@ -241,9 +241,10 @@ impl Directory {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes over a table and keeps it on disk, unless it says nothing new.
+    /// Takes over a table and keeps it on disk, unless it says nothing new. A file that somebody has deleted is written again.
     pub fn replace(&self, table: RouteTable) {
-        if table.equals(&self.table()) && self.is_on_disk.load(Ordering::Relaxed) {
+        let is_on_disk = self.is_on_disk.load(Ordering::Relaxed) && self.path.join(ROUTES_FILE).exists();
+        if is_on_disk && table.equals(&self.table()) {
             return;
         }
         let text = serde_json::to_vec(&table);
@@ -297,6 +298,7 @@ fn kept(path: &Path) -> Option<Vec<u8>> {
 
 /// Writes a file as a whole or not at all, for the owner's eyes only.
 fn keep(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
     let new = directory.join(format!("{name}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(bytes)?;

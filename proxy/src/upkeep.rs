@@ -11,9 +11,10 @@ use postback_core::short_code::CodeKey;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -21,8 +22,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const ROUTES_INTERVAL: Duration = Duration::from_secs(5);
 const ROUNDS_TO_ALL: u32 = 12;
 
-/// Learns the key as soon as the database answers, and again behind every new connection. Ends only at the start, when the database must
-/// not be used; later, or when taps can be redirected from what is on disk, such a one is as good as none.
+/// Learns the key as soon as the database answers, again behind every new connection, and every few seconds, with a look whether the
+/// database may still be used. Ends only at the start, when it must not be; later, or when taps can be redirected from what is on disk,
+/// such a one is as good as none.
 pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Option<Arc<Directory>>) -> RunError {
     let mut is_first_try = true;
     let mut told = String::new();
@@ -39,7 +41,8 @@ pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Op
                 key.set(code_key);
                 told.clear();
                 pause = FIRST_PAUSE;
-                database.connected.notified().await;
+                // Either way it is asked again.
+                let _ = timeout(CHECK_INTERVAL, database.connected.notified()).await;
             }
             Err(reason) => {
                 if (is_first_try || !key.is_known())
@@ -61,6 +64,7 @@ pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Op
 }
 
 async fn learn(database: &Database) -> Result<(CodeKey, Vec<u8>), String> {
+    database.check().await?;
     let key_bytes = database.code_key().await?;
     let code_key =
         CodeKey::new(&key_bytes).ok_or_else(|| "the key of the short codes has an illegal length".to_owned())?;

@@ -90,12 +90,14 @@ def measure_click_growth(results, few, wanted):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--month", type=int, default=50_000_000, help="clicks in the month that reports are made of")
-    parser.add_argument("--stored", type=int, default=100_000_000, help="clicks that are stored when others are recorded")
+    parser.add_argument("--month", type=int, default=50_000_000, help="clicks in the month that reports are made of; 0: no month")
+    parser.add_argument("--stored", type=int, default=100_000_000, help="clicks that are stored when others are recorded; 0: none of that")
     options = parser.parse_args()
     results = Results("scale.jsonl")
-    measure_click_growth(results, min(1_000_000, options.stored), options.stored)
-    measure_month(results, options.month)
+    if options.stored:
+        measure_click_growth(results, min(1_000_000, options.stored), options.stored)
+    if options.month:
+        measure_month(results, options.month)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,25 @@ def test_database_that_begins_to_forget(start_machine):
         assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] >= stored + 5
 
 
+def test_database_that_is_reloaded_to_forget(start_machine):
+    machine = start_machine(allow_unsafe="off")
+    proxy, tap = machine.proxy, f"/{machine.campaign.codes[1]}"
+    with machine.connect() as database:
+        database.execute("ALTER SYSTEM SET synchronous_commit = off")
+        try:
+            database.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "taps go into the spool")
+            assert "synchronous_commit=off" in proxy.log
+            stored = database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0]
+            taps = [proxy.get(tap).status for _ in range(5)]
+            assert (taps, database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0]) == ([302] * 5, stored)
+        finally:
+            database.execute("ALTER SYSTEM RESET synchronous_commit")
+            database.execute("SELECT pg_reload_conf()")
+        wait_until(machine.is_well, "the database is used again")
+        assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] >= stored + 5
+
+
 def test_killed_proxy(under_load):
     def fault(machine, ledger, chance):
         machine.kill_proxy()

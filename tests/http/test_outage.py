@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import re
+import shutil
 import stat
 
 import pytest
@@ -104,11 +105,12 @@ def test_redirects_are_the_same_bytes_with_and_without_the_database(start_spooli
     assert {f"f{number}" for number in range(len(TEMPLATES))} <= stored
 
 
-def test_database_that_must_not_be_used_any_more_is_as_good_as_away(start_spooling, place):
+@pytest.mark.parametrize("meanwhile", [away, contextlib.nullcontext], ids=["behind new connections", "under open ones"])
+def test_database_that_must_not_be_used_any_more_is_as_good_as_away(start_spooling, place, meanwhile):
     version = "UPDATE pg_extension SET extversion = %s WHERE extname = 'postback'"
     installed = place.execute("SELECT postback.version()").fetchone()[0]
     proxy = start_spooling()
-    with away(place):
+    with meanwhile(place):
         place.execute(version, ["9.9.0"])
     code = place.campaign.codes[1001]
     wait_until(lambda: 'the extension is version \\"9.9.0\\"' in proxy.log, "the reason is told")
@@ -136,6 +138,24 @@ def test_proxy_that_starts_without_a_database_redirects_every_own_link(start_spo
     wait_until(lambda: proxy.admin("/readyz").text == "ok\n", "the database is back")
     ids = {answer.location.split("=")[1] for answer in answers}
     assert {row[0] for row in place.execute("SELECT click_id FROM postback.clicks")} == ids
+
+
+def test_spool_that_is_deleted_under_the_proxy_is_made_anew(start_spooling, place, tmp_path):
+    spool, tap = tmp_path / "spool", f"/{place.campaign.codes[1001]}"
+    proxy = start_spooling()
+    shutil.rmtree(spool)
+    wait_until(lambda: {path.name for path in spool.glob("*")} >= {"routes.json", "code_key"}, "both are on disk again")
+    with away(place):
+        wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "taps go into the spool")
+        shutil.rmtree(spool)
+        assert [proxy.get(tap).status for _ in range(5)] == [302] * 5
+        taps = proxy.metric("spooled_total")
+        # It dies, and the next one has nothing but the disk.
+        proxy.process.kill()
+        proxy.process.wait()
+    proxy = start_spooling()
+    wait_until_drained(proxy)
+    assert place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] >= taps
 
 
 def test_networks_hear_their_own_word_and_late_postbacks_count(start_spooling, place):

@@ -43,7 +43,7 @@ impl Maintenance {
 
     /// Takes a connection unless there is one.
     pub async fn connect(&mut self) -> Result<(), String> {
-        if self.connection.as_ref().is_some_and(|connection| !connection.is_closed()) {
+        if self.connection.as_ref().is_some_and(|connection| self.database.may_use(connection)) {
             return Ok(());
         }
         let connection = self.database.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;

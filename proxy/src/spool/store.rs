@@ -1,13 +1,16 @@
 //! The file of the spool and the thread that owns it.
 //!
 //! redb's lock on the file keeps a second process out. After an I/O error the file is closed and opened anew, never synced again
-//! as if nothing had been: Linux forgets what it could not write. A file that cannot be read is put beside and a new one is begun.
+//! as if nothing had been: Linux forgets what it could not write. A file that cannot be read is put beside and a new one is begun; one
+//! that is no longer where its path says is copied there, for at the next start nobody would find it.
 
 use super::{OpenError, Order, SpoolError, Stored, Totals};
 use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use redb::{
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle,
+};
+use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,9 +35,13 @@ const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
 struct Open {
     database: Database,
+    identity: Identity,
     next_key: u64,
     bytes: u64,
 }
+
+/// By which a file is known again, whatever its name: device and inode.
+type Identity = (u64, u64);
 
 pub(super) struct Store {
     path: PathBuf,
@@ -79,24 +86,12 @@ impl Store {
 
     /// Does a group of orders in one transaction and answers them; whether something was appended.
     fn perform(&mut self, group: &mut Vec<Order>) -> bool {
-        if self.open.is_none() && Instant::now() >= self.retry_at {
-            self.retry_at = Instant::now() + REOPEN_PAUSE;
-            match self.reopen() {
-                Ok(()) => self.told = None,
-                Err(error) => {
-                    // Tried each second, told once.
-                    let reason = error.to_string();
-                    if self.told.as_ref() != Some(&reason) {
-                        tracing::error!(error = reason, "the spool cannot be opened");
-                    }
-                    self.told = Some(reason);
-                }
-            }
-        }
+        let will_append = group.iter().any(|order| matches!(order, Order::Append { .. }));
+        let is_ready = self.has_file(will_append);
         let max_bytes = self.max_bytes;
         let result = match &mut self.open {
-            Some(open) => guarded(|| write(open, group, max_bytes)).map_err(Some),
-            None => Err(None),
+            Some(open) if is_ready => guarded(|| write(open, group, max_bytes)).map_err(Some),
+            _ => Err(None),
         };
         let refused = match result {
             Ok(refused) => refused,
@@ -131,6 +126,66 @@ impl Store {
         has_appended
     }
 
+    /// Whether there is a file, and, where something is to be kept in it, whether it is where the next start looks for it. If not, one
+    /// is opened: tried each second, its failure told once.
+    fn has_file(&mut self, will_append: bool) -> bool {
+        if self.open.as_ref().is_some_and(|open| !will_append || identity_at(&self.path) == Some(open.identity)) {
+            return true;
+        }
+        if Instant::now() < self.retry_at {
+            return false;
+        }
+        let opened = match self.open.take() {
+            Some(old) => self.leave(old),
+            None => self.reopen(),
+        };
+        match opened {
+            Ok(()) => {
+                self.told = None;
+                true
+            }
+            Err(error) => {
+                self.retry_at = Instant::now() + REOPEN_PAUSE;
+                let reason = error.to_string();
+                if self.told.as_ref() != Some(&reason) {
+                    tracing::error!(error = reason, "the spool cannot be opened");
+                }
+                self.told = Some(reason);
+                false
+            }
+        }
+    }
+
+    /// Goes on in the file that is at the path now, with all that is in the one that was deleted, renamed or covered there.
+    fn leave(&mut self, old: Open) -> Result<(), OpenError> {
+        let moved = guarded(|| {
+            fs::create_dir_all(self.path.parent().unwrap_or(&self.path))?;
+            let mut new = self.open_or_begin()?;
+            match guarded(|| copy(&old, &mut new)) {
+                Err(error) if is_corruption(&error) => {
+                    tracing::error!(%error, "what was left in the spool cannot be read: those records are lost");
+                    Ok(new)
+                }
+                copied => copied.map(|()| new),
+            }
+        });
+        match moved {
+            Ok(new) => {
+                self.open = Some(new);
+                tracing::error!(
+                    "the spool's file was taken away from its path: its records were copied to the one there now"
+                );
+                Ok(())
+            }
+            Err(error) => {
+                // What it holds can still be drained from it.
+                self.open = Some(old);
+                self.totals.is_broken.store(true, Ordering::Relaxed);
+                Err(self.described(error))
+            }
+        }
+    }
+
     fn read(&mut self, after: u64, limit: usize) -> Result<Vec<Stored>, SpoolError> {
         let read = match &self.open {
             Some(open) => guarded(|| oldest(&open.database, after, limit)),
@@ -155,7 +210,8 @@ impl Store {
                 self.totals.records.store(count, Ordering::Relaxed);
                 self.totals.bytes.store(open.bytes, Ordering::Relaxed);
                 self.totals.oldest_unix_ms.store(first, Ordering::Relaxed);
-                self.totals.is_broken.store(false, Ordering::Relaxed);
+                let is_in_place = identity_at(&self.path) == Some(open.identity);
+                self.totals.is_broken.store(!is_in_place, Ordering::Relaxed);
                 let is_large = fs::metadata(&self.path).is_ok_and(|file| file.len() > COMPACT_BYTES);
                 if count == 0
                     && is_large
@@ -185,16 +241,21 @@ impl Store {
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
+        self.open = Some(self.open_or_begin().map_err(|error| self.described(error))?);
+        self.note_totals();
+        Ok(())
+    }
+
+    /// Opens the file at the path; one that cannot be read is put beside, and a new one made.
+    fn open_or_begin(&self) -> Result<Open, redb::Error> {
         match guarded(|| open(&self.path)) {
             Err(error) if is_corruption(&error) => {
                 tracing::error!(%error, "the spool cannot be read");
                 self.put_file_beside();
-                self.open = Some(guarded(|| open(&self.path)).map_err(|error| self.described(error))?);
+                guarded(|| open(&self.path))
             }
-            result => self.open = Some(result.map_err(|error| self.described(error))?),
+            result => result,
         }
-        self.note_totals();
-        Ok(())
     }
 
     fn described(&self, error: redb::Error) -> OpenError {
@@ -225,6 +286,9 @@ impl Store {
 fn open(path: &Path) -> Result<Open, redb::Error> {
     // Addresses and tokens are in it.
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let identity = identity_of(&file.metadata()?);
+    // A new file's name, too, is to survive a loss of power.
+    File::open(path.parent().unwrap_or(path))?.sync_all()?;
     let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
     let write = database.begin_write()?;
     let (next_key, bytes) = {
@@ -238,7 +302,39 @@ fn open(path: &Path) -> Result<Open, redb::Error> {
         (now.max(last).max(last_unreadable) + 1, bytes)
     };
     write.commit()?;
-    Ok(Open { database, next_key, bytes })
+    Ok(Open { database, identity, next_key, bytes })
+}
+
+/// Adds what one file holds to another. Records that both have are the same: nobody but this thread makes keys.
+fn copy(from: &Open, to: &mut Open) -> Result<(), redb::Error> {
+    let read = from.database.begin_read()?;
+    let mut write = to.database.begin_write()?;
+    write.set_durability(Durability::Immediate)?;
+    let mut bytes = to.bytes;
+    for table in [RECORDS, UNREADABLE] {
+        let mut records = write.open_table(table)?;
+        for entry in read.open_table(table)?.iter()? {
+            let (key, record) = entry?;
+            let is_new = records.insert(key.value(), record.value())?.is_none();
+            if is_new && table.name() == RECORDS.name() {
+                bytes += record.value().len() as u64;
+            }
+        }
+    }
+    write.open_table(TOTALS)?.insert(BYTES, bytes)?;
+    write.commit()?;
+    to.bytes = bytes;
+    to.next_key = to.next_key.max(from.next_key);
+    Ok(())
+}
+
+fn identity_of(file: &Metadata) -> Identity {
+    (file.dev(), file.ino())
+}
+
+/// What lies at the path now, if anything can be seen there.
+fn identity_at(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().as_ref().map(identity_of)
 }
 
 /// Writes what the orders ask for and makes it durable; gives the positions of the appends that do not fit.

@@ -76,6 +76,67 @@ async fn what_is_put_beside_leaves_the_order() {
 }
 
 #[tokio::test]
+async fn file_that_was_taken_away_is_copied_to_its_path_before_anything_is_added() {
+    let place = Place::new("taken");
+    for (round, take_away) in [
+        |place: &Place| fs::remove_dir_all(&place.0),
+        |place: &Place| fs::remove_file(place.0.join(FILE)),
+        |place: &Place| fs::rename(place.0.join(FILE), place.0.join("elsewhere")),
+        |place: &Place| fs::remove_file(place.0.join(FILE)).and_then(|()| fs::write(place.0.join(FILE), "no spool")),
+        // A copy of it: what both have is there once.
+        |place: &Place| {
+            fs::copy(place.0.join(FILE), place.0.join("copy"))?;
+            fs::rename(place.0.join("copy"), place.0.join(FILE))
+        },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (spool, thread) = place.open(LARGE);
+        spool.append(records(1, 3)).await.unwrap();
+        let second = spool.oldest(0, 3).await.unwrap()[1].0;
+        spool.put_beside(second).await.unwrap();
+        take_away(&place).unwrap();
+        assert_eq!(contents(&spool).await, [1, 3], "round {round}: what it holds can be drained");
+        spool.append(records(4, 2)).await.unwrap();
+        assert_eq!(contents(&spool).await, [1, 3, 4, 5], "round {round}");
+        drop(spool);
+        thread.join().unwrap();
+        let (spool, thread) = place.open(LARGE);
+        assert_eq!(contents(&spool).await, [1, 3, 4, 5], "round {round}: after a restart");
+        assert_eq!(spool.totals.bytes.load(Ordering::Relaxed), 40, "round {round}");
+        drop(spool);
+        thread.join().unwrap();
+        fs::remove_dir_all(&place.0).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_while_the_path_belongs_to_another_process() {
+    let place = Place::new("usurped");
+    let (spool, _thread) = place.open(LARGE);
+    spool.append(records(1, 1)).await.unwrap();
+    fs::remove_file(place.0.join(FILE)).unwrap();
+    let (usurper, thread) = place.open(LARGE);
+    assert_eq!(spool.append(records(2, 1)).await, Err(SpoolError::Broken));
+    assert!(spool.totals.is_broken.load(Ordering::Relaxed));
+    assert_eq!(contents(&spool).await, [1]);
+    assert!(spool.totals.is_broken.load(Ordering::Relaxed));
+    usurper.append(records(7, 1)).await.unwrap();
+    drop(usurper);
+    thread.join().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while spool.append(records(2, 1)).await.is_err() {
+        assert!(Instant::now() < deadline, "the path is free, but nothing is taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut found = contents(&spool).await;
+    found.sort_unstable();
+    assert_eq!(found, [1, 2, 7]);
+    assert!(!spool.totals.is_broken.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
 async fn second_process_is_kept_out() {
     let place = Place::new("lock");
     let (_spool, _thread) = place.open(LARGE);
