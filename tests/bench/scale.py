@@ -54,6 +54,9 @@ def measure_month(results, wanted):
 
 
 def store_clicks(cluster, database, clicks):
+    # Vacuumed once, at the end: autovacuum would take turns with the load, and hold up that one.
+    cluster.sql("ALTER SYSTEM SET autovacuum = off")
+    cluster.sql("SELECT pg_reload_conf()")
     with ThreadPoolExecutor(WORKERS) as pool:
         parts = [
             pool.submit(cluster.run_file, "prepare_stored_clicks.sql", database, clicks=clicks, worker=worker, workers=WORKERS)
@@ -62,6 +65,8 @@ def store_clicks(cluster, database, clicks):
     for part in parts:
         part.result()
     cluster.sql("VACUUM ANALYZE", database)
+    cluster.sql("ALTER SYSTEM RESET autovacuum")
+    cluster.sql("SELECT pg_reload_conf()")
 
 
 def measure_click_growth(results, few, wanted):
