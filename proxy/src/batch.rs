@@ -223,7 +223,9 @@ async fn settle<C: Call, S: Aside<C::Request, C::Answer>>(call: &mut C, aside: O
                 piece.replay = true;
                 pieces.push(piece);
             }
-            Failure::Unreachable if aside.is_some() => set_aside(aside, piece.jobs, Some(&failure)).await,
+            Failure::Unreachable | Failure::Missing(_) if aside.is_some() => {
+                set_aside(aside, piece.jobs, Some(&failure)).await;
+            }
             Failure::Refused(_) if aside.is_some() && !failure.blames_the_data() => {
                 set_aside(aside, piece.jobs, Some(&failure)).await;
             }
@@ -232,7 +234,7 @@ async fn settle<C: Call, S: Aside<C::Request, C::Answer>>(call: &mut C, aside: O
                     set_aside(aside, vec![refused], None).await;
                 }
             }
-            Failure::Lost | Failure::Busy(_) | Failure::Unreachable => {
+            Failure::Lost | Failure::Busy(_) | Failure::Unreachable | Failure::Missing(_) => {
                 piece.replay |= failure == Failure::Lost;
                 last_failure = Some(failure);
                 pieces.push(piece);

@@ -356,9 +356,8 @@ impl Lane {
             return Err(Failure::Unreachable);
         };
         let statement = connection.prepare_cached(sql).await.map_err(|error| {
-            // Says nothing about the requests, so they wait: the extension may be about to be installed.
             tracing::error!(reason = described(&error), "a statement cannot be prepared");
-            Failure::Unreachable
+            error.code().map_or(Failure::Unreachable, |state| Failure::Missing(state.clone()))
         })?;
         connection.query(&statement, parameters).await.map_err(|error| Failure::of(&error))
     }

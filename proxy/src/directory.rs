@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 const ROUTES_FILE: &str = "routes.json";
-/// More sends than anybody makes between two readings of the routes.
+/// More sends than anybody makes between two readings of the routes, or while one of them is not yet committed.
 const SENDS_SINCE: i64 = 1000;
 
 const KEY_FILE: &str = "code_key";
@@ -40,8 +40,9 @@ pub struct RouteRow {
     pub ids: Ids,
 }
 
-/// Everything that `postback.routes()` tells.
+/// Everything that `postback.routes()` tells. What a file of an earlier version lacks is empty.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RouteTable {
     offers: HashMap<i64, String>,
     sends: HashMap<i64, Send>,
@@ -135,7 +136,15 @@ impl RouteTable {
             && self.networks == other.networks
     }
 
-    pub fn newest_send(&self) -> i64 {
+    /// From where on to ask for sends: a transaction may commit one after others that are newer.
+    pub fn sends_to_ask_after(&self) -> i64 {
+        match self.newest_send() {
+            0 => 0,
+            newest => (newest - SENDS_SINCE).max(1),
+        }
+    }
+
+    fn newest_send(&self) -> i64 {
         self.sends.keys().copied().max().unwrap_or(0)
     }
 
@@ -212,6 +221,7 @@ pub struct Directory {
     table: RwLock<Arc<RouteTable>>,
     /// Whether the file says what the table says.
     is_on_disk: AtomicBool,
+    key_is_on_disk: AtomicBool,
     pub key: Arc<KnownKey>,
 }
 
@@ -234,7 +244,13 @@ impl Directory {
                 None => tracing::error!("the code key kept on disk has an illegal length; it will be asked for"),
             }
         }
-        Directory { path: path.to_owned(), table: RwLock::new(Arc::new(table)), is_on_disk: AtomicBool::new(true), key }
+        Directory {
+            path: path.to_owned(),
+            table: RwLock::new(Arc::new(table)),
+            is_on_disk: AtomicBool::new(true),
+            key_is_on_disk: AtomicBool::new(true),
+            key,
+        }
     }
 
     pub fn table(&self) -> Arc<RouteTable> {
@@ -259,8 +275,13 @@ impl Directory {
     }
 
     pub fn keep_key(&self, code_key: &[u8]) {
-        if kept(&self.path.join(KEY_FILE)).as_deref() != Some(code_key)
-            && let Err(error) = keep(&self.path, KEY_FILE, code_key)
+        if kept(&self.path.join(KEY_FILE)).as_deref() == Some(code_key) {
+            return;
+        }
+        let written = keep(&self.path, KEY_FILE, code_key);
+        let was_on_disk = self.key_is_on_disk.swap(written.is_ok(), Ordering::Relaxed);
+        if let Err(error) = written
+            && was_on_disk
         {
             tracing::error!(%error, "the code key cannot be kept on disk");
         }

@@ -89,7 +89,7 @@ impl Drain {
         let mut told: Option<Failure> = None;
         loop {
             let started = Instant::now();
-            match self.step(after, limit).await {
+            match self.step(after, &mut limit).await {
                 Ok(Look { last: None, .. }) if refused.is_some() => {
                     // Once through: what stays is asked about again.
                     if told != refused {
@@ -133,9 +133,9 @@ impl Drain {
         }
     }
 
-    /// Drains one batch, or asks whether the database is back.
-    async fn step(&mut self, after: u64, limit: usize) -> Result<Look, Stop> {
-        let stored = match self.offline.spool.oldest(after, limit).await {
+    /// Drains one batch, or asks whether the database is back. The limit becomes what there was, so that halving it means fewer.
+    async fn step(&mut self, after: u64, limit: &mut usize) -> Result<Look, Stop> {
+        let stored = match self.offline.spool.oldest(after, *limit).await {
             Ok(stored) => stored,
             Err(error) => {
                 // What is in the spool has to wait for it; what comes in need not.
@@ -149,6 +149,7 @@ impl Drain {
             }
             return Ok(Look { outcome: Outcome::default(), last: None });
         };
+        *limit = stored.len();
         let batch = self.sort(stored).await?;
         let (offline, database) = (&self.offline, &self.database);
         let is_unknown = |answer: &Option<TapAnswer>| matches!(answer, Some(TapAnswer::NotFound));
@@ -254,7 +255,7 @@ async fn drain<C: Call>(
                 }
             }
             // Nobody's data, but perhaps not everybody's fate.
-            Err(failure @ Failure::Refused(_)) => {
+            Err(failure @ (Failure::Refused(_) | Failure::Missing(_))) => {
                 refusals += 1;
                 outcome.refused = Some(failure);
                 if refusals > MAX_REFUSALS {
@@ -266,6 +267,8 @@ async fn drain<C: Call>(
                     pieces.push(piece);
                 }
             }
+            // A call that never ends in time, of one record, while the database answers others: it waits, like one that is refused.
+            Err(failure) if piece.len() == 1 && database.ping().await.is_ok() => outcome.refused = Some(failure),
             Err(_) => return Err(Stop::Database),
         }
     }

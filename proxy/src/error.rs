@@ -15,6 +15,8 @@ use tokio_postgres::error::SqlState;
 pub enum Failure {
     /// No connection could be had. Nothing was done.
     Unreachable,
+    /// The function is missing or may not be called: it may be about to be installed. Nothing was done.
+    Missing(SqlState),
     /// The database refused for now: deadlock, serialization, lock or resource limit. Nothing was done.
     Busy(SqlState),
     /// The connection broke or nothing came back in time. It may have been committed.
@@ -54,13 +56,13 @@ impl Failure {
         match self {
             Failure::Duplicate => true,
             Failure::Refused(state) => matches!(&state.code()[..2], "21" | "22" | "23" | "54" | "P0" | "PB" | "XX"),
-            Failure::Unreachable | Failure::Lost | Failure::Busy(_) => false,
+            Failure::Unreachable | Failure::Missing(_) | Failure::Lost | Failure::Busy(_) => false,
         }
     }
 
     /// Whether the connection is of no further use.
     pub fn needs_new_connection(&self) -> bool {
-        matches!(self, Failure::Lost | Failure::Unreachable)
+        matches!(self, Failure::Lost | Failure::Unreachable | Failure::Missing(_))
     }
 
     /// Whether it may be one of several rows that the database will not take. Running out of time says nothing of them.
@@ -74,7 +76,7 @@ impl Failure {
             Failure::Unreachable => "unreachable",
             Failure::Lost => "lost",
             Failure::Duplicate => "23505",
-            Failure::Busy(state) | Failure::Refused(state) => state.code(),
+            Failure::Missing(state) | Failure::Busy(state) | Failure::Refused(state) => state.code(),
         }
     }
 }

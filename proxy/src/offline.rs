@@ -67,6 +67,7 @@ impl Offline {
     pub fn can_stand_in(&self) -> bool {
         !self.is_overflowing.load(Ordering::Relaxed)
             && !self.spool.totals.is_broken.load(Ordering::Relaxed)
+            && !self.spool.totals.is_stalled.load(Ordering::Relaxed)
             && self.directory.key.is_known()
             && !self.directory.table().is_empty()
     }
@@ -83,8 +84,14 @@ impl Offline {
             // Without a connection there is neither.
             if (kind == of || *reason == Failure::Unreachable) && !self.are_refused(kind).swap(true, Ordering::Relaxed)
             {
-                let reason = reason.label();
-                tracing::error!(?kind, reason, "the database does not take requests in time: they go into the spool");
+                if !self.is_overflowing.load(Ordering::Relaxed) {
+                    let reason = reason.label();
+                    tracing::error!(
+                        ?kind,
+                        reason,
+                        "the database does not take requests in time: they go into the spool"
+                    );
+                }
                 self.went_away.notify_one();
             }
         }
@@ -104,6 +111,8 @@ impl Offline {
                 }
             }
             Err(reason) => {
+                // What it holds may keep the drain from ever asking for this kind: the next ones ask themselves.
+                self.are_refused(kind).store(false, Ordering::Relaxed);
                 if !self.is_overflowing.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         ?reason,

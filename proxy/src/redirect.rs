@@ -167,9 +167,10 @@ pub fn code_in(segment: &str) -> Option<&str> {
     is_code.then_some(code)
 }
 
-/// `/{code}`. The code is known to look like one.
+/// `/{code}`. The code is known to look like one. The careful queue is for taps whose id is not of their link.
 pub async fn tap_code(
     queue: &Queue<Tap, TapAnswer>,
+    careful: &Queue<Tap, TapAnswer>,
     key: &KnownKey,
     directory: Option<&Directory>,
     client: IpAddr,
@@ -186,7 +187,10 @@ pub async fn tap_code(
         return answer::unavailable();
     };
     let bucket = bucket.or_else(|| directory?.table().alias_bucket(code));
-    let click_id = bucket.map(new_id);
+    // An alias whose link nobody here knows: its id must be the same when it is asked again, so it is minted here all the same, and taken
+    // the way of ids that are not the link's own.
+    let queue = if bucket.is_some() { queue } else { careful };
+    let click_id = Some(new_id(bucket.unwrap_or_else(|| rand::random_range(0..BUCKETS))));
     let tap = Tap::new(Target::Link { path, length: code_length, click_id }, client, &request);
     settle(queue, tap).await
 }

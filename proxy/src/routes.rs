@@ -152,7 +152,7 @@ impl Routes {
                 {
                     return (label, answer::too_many_misses());
                 }
-                let answer = redirect::tap_code(clicks, key, directory, client, length, request).await;
+                let answer = redirect::tap_code(clicks, foreign_clicks, key, directory, client, length, request).await;
                 if let Some(misses) = misses
                     && answer.status() == StatusCode::NOT_FOUND
                 {

@@ -9,12 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::{fmt, fs, io, thread};
 use store::Store;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
 
 const FILE: &str = "spool.redb";
 const WAITING_ORDERS: usize = 1024;
+
+/// How long an order waits for the disk: longer than a hiccup, and short enough for the client to be answered afterwards.
+const PATIENCE: Duration = Duration::from_secs(7);
 
 /// A record and its place in the order of arrival.
 pub type Stored = (u64, Vec<u8>);
@@ -24,7 +29,7 @@ pub type Stored = (u64, Vec<u8>);
 pub enum SpoolError {
     /// They would exceed the limit that the operator set.
     Full,
-    /// The file cannot be written or read; the log says why.
+    /// The file cannot be written or read, or not in time; the log says why.
     Broken,
 }
 
@@ -70,6 +75,8 @@ pub struct Totals {
     /// Files that could not be read and were put beside.
     pub files_put_beside: AtomicU64,
     pub is_broken: AtomicBool,
+    /// The disk has not answered in time, nor since.
+    pub is_stalled: AtomicBool,
 }
 
 enum Order {
@@ -135,9 +142,24 @@ impl Spool {
         &self,
         order: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Order,
     ) -> Result<T, SpoolError> {
+        if self.totals.is_stalled.load(Ordering::Relaxed) {
+            return Err(SpoolError::Broken);
+        }
         let (reply, answer) = oneshot::channel();
-        self.orders.send(order(reply)).await.map_err(|_| SpoolError::Broken)?;
-        answer.await.unwrap_or(Err(SpoolError::Broken))
+        let done = async {
+            self.orders.send(order(reply)).await.map_err(|_| SpoolError::Broken)?;
+            answer.await.unwrap_or(Err(SpoolError::Broken))
+        };
+        match timeout(PATIENCE, done).await {
+            Ok(done) => done,
+            // It may yet be done: a record that is there all the same is recorded once.
+            Err(_) => {
+                if !self.totals.is_stalled.swap(true, Ordering::Relaxed) {
+                    tracing::error!(seconds = PATIENCE.as_secs(), "the disk of the spool does not answer");
+                }
+                Err(SpoolError::Broken)
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use postback_core::short_code::CodeKey;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
@@ -32,8 +33,8 @@ pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Op
     loop {
         match learn(&database).await {
             Ok((code_key, key_bytes)) => {
-                if let Some(directory) = &directory {
-                    directory.keep_key(&key_bytes);
+                if let Some(directory) = directory.clone() {
+                    on_disk(move || directory.keep_key(&key_bytes)).await;
                 }
                 if !key.is_known() {
                     tracing::info!("the key of the short codes is known");
@@ -63,6 +64,13 @@ pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Op
     }
 }
 
+/// Work that waits for a disk: not on a thread that answers clients.
+async fn on_disk(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = spawn_blocking(work).await {
+        tracing::error!(%error, "the files of the spool's directory could not be looked after");
+    }
+}
+
 async fn learn(database: &Database) -> Result<(CodeKey, Vec<u8>), String> {
     database.check().await?;
     let key_bytes = database.code_key().await?;
@@ -81,9 +89,10 @@ pub async fn keep_routes(database: Arc<Database>, directory: Arc<Directory>) {
         ticks.tick().await;
         let known = directory.table();
         let are_all = round % ROUNDS_TO_ALL == 0;
-        match database.routes(if are_all { 0 } else { known.newest_send() }).await {
+        match database.routes(if are_all { 0 } else { known.sends_to_ask_after() }).await {
             Ok(rows) => {
-                directory.replace(known.with(rows, are_all));
+                let directory = Arc::clone(&directory);
+                on_disk(move || directory.replace(known.with(rows, are_all))).await;
                 round += 1;
                 told.clear();
             }

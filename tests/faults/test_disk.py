@@ -11,7 +11,7 @@ import time
 import pytest
 from ledger import Ledger, kind_of
 from machine import Cluster
-from support import wait_until
+from support import Proxy, wait_until
 
 
 @pytest.fixture
@@ -174,3 +174,39 @@ def test_broken_spool_does_not_keep_requests_from_the_database(start_machine):
             assert [proxy.get(tap).status for _ in range(5)] == [302] * 5
             assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == before + 5
         assert proxy.metric("clicks_unrecorded_total") == unrecorded
+
+
+def test_spool_disk_that_does_not_answer_keeps_requests_from_nothing(start_machine):
+    machine = start_machine()
+    proxy, tap = machine.proxy, f"/{machine.campaign.codes[1]}"
+    with tampered(proxy.process, "delay_enter=60s"):
+        machine.cluster.stop()
+        wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("clicks_unrecorded_total") > 0, "taps are redirected", seconds=30)
+        started = time.monotonic()
+        assert [proxy.get(tap).status for _ in range(20)] == [302] * 20
+        assert time.monotonic() - started < 5, "each of them waited for the disk"
+        assert proxy.get("/postback?transaction_id=a").status == 503
+        assert proxy.admin("/readyz").status == 503
+        machine.cluster.start()
+        wait_until(lambda: proxy.admin("/readyz").text == "ok\n", "the database takes requests")
+        assert proxy.get(tap).status == 302
+        with machine.connect() as database:
+            assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == 1
+
+
+def test_full_disk_of_the_spool_at_the_start(small_disk, cluster, start_machine):
+    disk = small_disk(16)
+    machine = start_machine()
+    spool, tap = disk / "spool", f"/{machine.campaign.codes[1]}"
+    spool.mkdir()
+    with filled(disk):
+        proxy = Proxy(cluster.url(machine.database), spool=spool).wait_until_ready()
+        assert "the spool cannot be opened" in proxy.log
+        assert proxy.get(tap).status == 302
+        with machine.connect() as database:
+            assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] == 1
+    machine.cluster.stop()
+    wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "the disk is free, taps are spooled")
+    machine.cluster.start()
+    wait_until(lambda: proxy.metric("spool_records") == 0, "the spool is empty")
+    assert proxy.stop() == 0

@@ -1,6 +1,7 @@
 """What clients and networks see while the database is away, and that it is all in the database afterwards."""
 
 import contextlib
+import json
 import pathlib
 import re
 import shutil
@@ -148,6 +149,8 @@ def test_spool_that_is_deleted_under_the_proxy_is_made_anew(start_spooling, plac
     with away(place):
         wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "taps go into the spool")
         shutil.rmtree(spool)
+        wait_until((spool / "spool.redb").exists, "what it held is on disk again, without another request")
+        shutil.rmtree(spool)
         assert [proxy.get(tap).status for _ in range(5)] == [302] * 5
         taps = proxy.metric("spooled_total")
         # It dies, and the next one has nothing but the disk.
@@ -281,6 +284,81 @@ def test_function_that_is_refused_keeps_the_other_kind_waiting_for_nothing(start
     place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
     wait_until_drained(proxy)
     assert place.execute("SELECT count(*), count(DISTINCT transaction_id) FROM postback.postbacks").fetchone() == (10, 10)
+    place.execute("DROP OWNED BY outage_ingest")
+    place.execute("DROP ROLE outage_ingest")
+
+
+def test_record_that_never_ends_in_time_keeps_nobody(start_spooling, place):
+    place.execute(
+        "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;"
+        "CREATE TRIGGER linger BEFORE INSERT ON postback.clicks FOR EACH ROW WHEN (NEW.user_agent = 'slow') EXECUTE FUNCTION linger()"
+    )
+    proxy, tap, clicks = start_spooling(), f"/{place.campaign.codes[1001]}", "SELECT count(*) FROM postback.clicks"
+    with away(place):
+        for agent in ("slow", "one", "two"):
+            assert proxy.get(tap, headers={"User-Agent": agent}).status == 302
+        assert proxy.get("/postback?transaction_id=a").status == 200
+    wait_until(lambda: proxy.metric("spool_records") == 1, "the others are in the database", seconds=60)
+    assert place.execute(clicks).fetchone()[0] == 2
+    assert place.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0] == 1
+    wait_until(lambda: proxy.admin("/readyz").text == "ok\n", "live taps go to the database")
+    spooled = proxy.metric("spooled_total")
+    assert proxy.get(tap).status == 302
+    assert (place.execute(clicks).fetchone()[0], proxy.metric("spooled_total")) == (3, spooled)
+    place.execute("DROP TRIGGER linger ON postback.clicks")
+    wait_until(lambda: proxy.metric("spool_records") == 0, "the one that stayed is asked about again", seconds=60)
+    assert place.execute(clicks).fetchone()[0] == 4
+
+
+def test_function_that_is_missing_keeps_the_other_kind_waiting_for_nothing(start_spooling, place):
+    proxy, tap = start_spooling(), f"/{place.campaign.codes[1001]}"
+    clicks = "SELECT count(*) FROM postback.clicks"
+    with away(place):
+        for number in range(9):
+            assert proxy.get(f"/postback?transaction_id=early-{number}").status == 200
+        assert [proxy.get(tap).status for _ in range(3)] == [302] * 3
+        place.execute("ALTER FUNCTION postback.receive_postbacks RENAME TO away")
+    wait_until(lambda: place.execute(clicks).fetchone()[0] == 3, "the taps are in the database")
+    assert proxy.get("/postback?transaction_id=late").status == 200
+    spooled = proxy.metric("spooled_total")
+    assert proxy.get(tap).status == 302
+    assert (place.execute(clicks).fetchone()[0], proxy.metric("spooled_total")) == (4, spooled)
+    place.execute("ALTER FUNCTION postback.away RENAME TO receive_postbacks")
+    wait_until_drained(proxy)
+    assert place.execute("SELECT count(*), count(DISTINCT transaction_id) FROM postback.postbacks").fetchone() == (10, 10)
+
+
+def test_send_that_commits_after_a_newer_one_is_learned_soon(start_spooling, place, tmp_path):
+    proxy = start_spooling()
+    new_send = "SELECT postback.create_send(456, base_url => 'https://s.example.com')"
+    mint = "SELECT code FROM postback.mint_links(%s, '{5}')"
+    with connect(place.info.dbname) as slow, slow.transaction():
+        send = slow.execute(new_send).fetchone()[0]
+        code = slow.execute(mint, [send]).fetchone()[0]
+        newer = place.execute(new_send).fetchone()[0]
+        wait_until(lambda: str(newer) in json.loads((tmp_path / "spool/routes.json").read_text())["sends"], "the newer one is known")
+    wait_until(lambda: str(send) in json.loads((tmp_path / "spool/routes.json").read_text())["sends"], "the other one, too")
+    with away(place):
+        assert proxy.get(f"/{code}").status == 302
+
+
+def test_full_spool_keeps_taps_from_no_database(start_proxy, place, tmp_path):
+    place.execute("DROP ROLE IF EXISTS outage_ingest")
+    place.execute("CREATE ROLE outage_ingest LOGIN")
+    place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
+    for (function,) in place.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = 'receive_postbacks'").fetchall():
+        place.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM outage_ingest")
+    url = re.sub("user=[^&]*", "user=outage_ingest", database_url(place))
+    proxy = start_proxy(url, spool=tmp_path / "spool", spool_max_bytes=1 << 20)
+    wait_until((tmp_path / "spool/routes.json").exists, "the routes are on disk")
+    body, tap = b"transaction_id=a&x=" + b"y" * 60_000, f"/{place.campaign.codes[1001]}"
+    wait_until(lambda: proxy.post("/postback", body).status == 503, "postbacks fill the spool")
+    with connect(place.info.dbname) as other, other.transaction():
+        other.execute("LOCK TABLE postback.clicks IN ACCESS EXCLUSIVE MODE")
+        while proxy.metric("clicks_unrecorded_total") == 0:
+            assert proxy.get(tap, headers={"User-Agent": "z" * 1000}).status == 302
+    wait_until(lambda: proxy.get(tap).status == 302 and place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] > 0, "taps arrive")
+    assert proxy.metric("spool_records") > 0
     place.execute("DROP OWNED BY outage_ingest")
     place.execute("DROP ROLE outage_ingest")
 

@@ -95,6 +95,11 @@ SELECT is((SELECT location FROM postback.record_click('summer-sale_1')), NULL, '
 SELECT is(
     (SELECT array_agg(DISTINCT subscriber_id) FROM postback.clicks WHERE subscriber_id IS NOT NULL), ARRAY[(SELECT subscriber_id FROM minted WHERE place = 1)],
     'a click by alias is the subscriber''s');
+-- A proxy that does not know the alias' link gives the tap an id of any bucket; asked again, it is the same click.
+SELECT postback.mint_click_id(4711) AS of_another \gset
+SELECT postback.record_clicks(ARRAY['SUMMER-sale_1'], click_ids => ARRAY[:'of_another'], replay => r) FROM unnest(ARRAY[false, true]) AS r;
+SELECT is((SELECT array_agg(subscriber_id) FROM postback.clicks WHERE click_id = :'of_another'), ARRAY[(SELECT subscriber_id FROM minted WHERE place = 1)],
+    'a click by alias under an id of another bucket is the subscriber''s, once');
 SELECT throws_ok(format('INSERT INTO postback.link_aliases VALUES (%L, 1)', a), '23514', NULL, format('alias "%s" is refused', left(a, 70)))
 FROM unnest(ARRAY['', 'click', 'postback', 'a/b', 'a.b', 'a b', 'ä', '..', repeat('a', 65)]) AS a;
 

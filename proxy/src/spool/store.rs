@@ -55,7 +55,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the file or makes it.
+    /// Opens the file or makes it; where the disk fails or is full, it is tried again with the first order.
     pub(super) fn open(
         path: PathBuf,
         max_bytes: u64,
@@ -63,7 +63,14 @@ impl Store {
         totals: Arc<Totals>,
     ) -> Result<Self, OpenError> {
         let mut store = Store { path, max_bytes, time_of, open: None, retry_at: Instant::now(), told: None, totals };
-        store.reopen()?;
+        match store.open_or_begin() {
+            // While the database is up, nobody needs the disk.
+            Err(error) if is_of_the_disk(&error) => store.tell(&store.described(error)),
+            opened => {
+                store.open = Some(opened.map_err(|error| store.described(error))?);
+                store.note_totals();
+            }
+        }
         Ok(store)
     }
 
@@ -78,6 +85,9 @@ impl Store {
                 group.push(order);
             }
             let writes = self.perform(&mut group);
+            if self.totals.is_stalled.swap(false, Ordering::Relaxed) {
+                tracing::info!("the disk of the spool answers again");
+            }
             if writes && self.totals.records.load(Ordering::Relaxed) > 0 {
                 filled.notify_one();
             }
@@ -126,34 +136,37 @@ impl Store {
         has_appended
     }
 
-    /// Whether there is a file, and, where something is to be kept in it, whether it is where the next start looks for it. If not, one
-    /// is opened: tried each second, its failure told once.
+    /// Whether there is a file to do this with, where the next start looks for it. If not, one is opened: tried each second, its failure
+    /// told once.
     fn has_file(&mut self, will_append: bool) -> bool {
-        if self.open.as_ref().is_some_and(|open| !will_append || identity_at(&self.path) == Some(open.identity)) {
+        if self.open.as_ref().is_some_and(|open| open.is_at(&self.path)) {
             return true;
         }
-        if Instant::now() < self.retry_at {
-            return false;
-        }
-        let opened = match self.open.take() {
-            Some(old) => self.leave(old),
-            None => self.reopen(),
-        };
-        match opened {
-            Ok(()) => {
-                self.told = None;
-                true
-            }
-            Err(error) => {
-                self.retry_at = Instant::now() + REOPEN_PAUSE;
-                let reason = error.to_string();
-                if self.told.as_ref() != Some(&reason) {
-                    tracing::error!(error = reason, "the spool cannot be opened");
+        if Instant::now() >= self.retry_at {
+            let opened = match self.open.take() {
+                Some(old) => self.leave(old),
+                None => self.reopen(),
+            };
+            match opened {
+                Ok(()) => {
+                    self.told = None;
+                    return true;
                 }
-                self.told = Some(reason);
-                false
+                Err(error) => self.tell(&error),
             }
         }
+        // What a file without a place holds can still be drained from it.
+        self.open.is_some() && !will_append
+    }
+
+    fn tell(&mut self, error: &OpenError) {
+        self.retry_at = Instant::now() + REOPEN_PAUSE;
+        self.totals.is_broken.store(true, Ordering::Relaxed);
+        let reason = error.to_string();
+        if self.told.as_ref() != Some(&reason) {
+            tracing::error!(error = reason, "the spool cannot be opened");
+        }
+        self.told = Some(reason);
     }
 
     /// Goes on in the file that is at the path now, with all that is in the one that was deleted, renamed or covered there.
@@ -171,6 +184,7 @@ impl Store {
         });
         match moved {
             Ok(new) => {
+                discard(old);
                 self.open = Some(new);
                 tracing::error!(
                     "the spool's file was taken away from its path: its records were copied to the one there now"
@@ -178,9 +192,7 @@ impl Store {
                 Ok(())
             }
             Err(error) => {
-                // What it holds can still be drained from it.
                 self.open = Some(old);
-                self.totals.is_broken.store(true, Ordering::Relaxed);
                 Err(self.described(error))
             }
         }
@@ -210,8 +222,7 @@ impl Store {
                 self.totals.records.store(count, Ordering::Relaxed);
                 self.totals.bytes.store(open.bytes, Ordering::Relaxed);
                 self.totals.oldest_unix_ms.store(first, Ordering::Relaxed);
-                let is_in_place = identity_at(&self.path) == Some(open.identity);
-                self.totals.is_broken.store(!is_in_place, Ordering::Relaxed);
+                self.totals.is_broken.store(!open.is_at(&self.path), Ordering::Relaxed);
                 let is_large = fs::metadata(&self.path).is_ok_and(|file| file.len() > COMPACT_BYTES);
                 if count == 0
                     && is_large
@@ -228,14 +239,12 @@ impl Store {
     fn close(&mut self, error: &redb::Error) {
         tracing::error!(%error, "the spool failed");
         self.totals.is_broken.store(true, Ordering::Relaxed);
-        let open = self.open.take();
-        // What is left undone in a file that is closed for good is no second failure.
-        let _ = guarded(|| {
-            drop(open);
-            Ok(())
-        });
         self.retry_at = Instant::now() + REOPEN_PAUSE;
-        if is_corruption(error) {
+        let Some(open) = self.open.take() else { return };
+        // What lies at the path by now may be another file, and whole.
+        let is_at_fault = open.is_at(&self.path);
+        discard(open);
+        if is_corruption(error) && is_at_fault {
             self.put_file_beside();
         }
     }
@@ -305,26 +314,41 @@ fn open(path: &Path) -> Result<Open, redb::Error> {
     Ok(Open { database, identity, next_key, bytes })
 }
 
-/// Adds what one file holds to another. Records that both have are the same: nobody but this thread makes keys.
+/// What is left undone in a file that is closed for good is no failure.
+fn discard(open: Open) {
+    let _ = guarded(|| {
+        drop(open);
+        Ok(())
+    });
+}
+
+/// Adds what one file holds to another. Both have a record where the one was made from the other; keys that were made apart can meet only
+/// when two files were opened in the same microsecond, and then the other's gets one of its own.
 fn copy(from: &Open, to: &mut Open) -> Result<(), redb::Error> {
     let read = from.database.begin_read()?;
     let mut write = to.database.begin_write()?;
     write.set_durability(Durability::Immediate)?;
-    let mut bytes = to.bytes;
+    let (mut bytes, mut next_key) = (to.bytes, to.next_key.max(from.next_key));
     for table in [RECORDS, UNREADABLE] {
         let mut records = write.open_table(table)?;
         for entry in read.open_table(table)?.iter()? {
             let (key, record) = entry?;
-            let is_new = records.insert(key.value(), record.value())?.is_none();
-            if is_new && table.name() == RECORDS.name() {
+            let taken_by = records.get(key.value())?.map(|other| other.value() == record.value());
+            let key = match taken_by {
+                Some(true) => continue,
+                Some(false) => next_key,
+                None => key.value(),
+            };
+            next_key = next_key.max(key) + 1;
+            records.insert(key, record.value())?;
+            if table.name() == RECORDS.name() {
                 bytes += record.value().len() as u64;
             }
         }
     }
     write.open_table(TOTALS)?.insert(BYTES, bytes)?;
     write.commit()?;
-    to.bytes = bytes;
-    to.next_key = to.next_key.max(from.next_key);
+    (to.bytes, to.next_key) = (bytes, next_key);
     Ok(())
 }
 
@@ -332,9 +356,14 @@ fn identity_of(file: &Metadata) -> Identity {
     (file.dev(), file.ino())
 }
 
-/// What lies at the path now, if anything can be seen there.
-fn identity_at(path: &Path) -> Option<Identity> {
-    fs::metadata(path).ok().as_ref().map(identity_of)
+impl Open {
+    /// Whether this is the file at the path, as far as can be seen.
+    fn is_at(&self, path: &Path) -> bool {
+        match fs::metadata(path) {
+            Ok(file) => identity_of(&file) == self.identity,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
 }
 
 /// Writes what the orders ask for and makes it durable; gives the positions of the appends that do not fit.
@@ -404,6 +433,14 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::
     // Whatever was under way is dropped with the handle.
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(redb::Error::Corrupted("its pages contradict each other".to_owned())))
+}
+
+/// What passes, or is mended, without anybody having set the proxy up wrongly.
+fn is_of_the_disk(error: &redb::Error) -> bool {
+    use rustix::io::Errno;
+    let redb::Error::Io(error) = error else { return false };
+    let passing = [Errno::NOSPC, Errno::DQUOT, Errno::IO, Errno::ROFS];
+    error.raw_os_error().is_some_and(|code| passing.contains(&Errno::from_raw_os_error(code)))
 }
 
 fn is_corruption(error: &redb::Error) -> bool {

@@ -1,7 +1,7 @@
 -- Postbacks that came before their click, or before the conversion that they are about. They are matched as soon as it arrives, by
 -- whatever road; the two may come in the same moment in two transactions that do not see each other, so maintain() looks again.
 
--- All that can be matched. One whose click has not come within 90 days, the longest window in the field, waits no longer; its row in
+-- What can be matched, the earliest first, and no more than a run has time for. One whose click has not come within 90 days, the longest window in the field, waits no longer; its row in
 -- postbacks stays.
 CREATE FUNCTION _postback.match_orphans(now timestamptz)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -13,17 +13,20 @@ BEGIN
            OR EXISTS (SELECT FROM postback.conversion_keys AS k WHERE k.network_id = w.network_id AND k.dedupe_key = w.dedupe_key)
            OR EXISTS (SELECT FROM postback.clicks AS c
                 WHERE c.click_id = w.click_id AND c.bucket = postback.click_id_bucket(w.click_id)
-                  AND c.clicked_at = postback.click_id_time(w.click_id))));
+                  AND c.clicked_at = postback.click_id_time(w.click_id))
+        ORDER BY w.received_at LIMIT 5000));
 END
 $$;
 
--- Those that wait for one of these clicks, which are stored by now. Costs one look into an index when there are none.
+-- Those that wait for one of these clicks, which are stored by now. Costs one look into an index when there are none. A tap does not wait
+-- for more of them than anybody sends in earnest: the rest are maintain()'s.
 CREATE FUNCTION _postback.match_orphans_of(click_ids text[], now timestamptz)
 RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     waiting CONSTANT text[] := array(SELECT w.postback_id FROM _postback.orphans AS w
-        WHERE w.click_id = ANY (click_ids) AND w.received_at >= now - interval '90 days');
+        WHERE w.click_id = ANY (click_ids) AND w.received_at >= now - interval '90 days'
+        ORDER BY w.received_at LIMIT 100);
 BEGIN
     RETURN CASE WHEN waiting = '{}' THEN 0 ELSE _postback.apply_orphans(waiting) END;
 END
