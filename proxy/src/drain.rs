@@ -210,7 +210,7 @@ async fn drain<C: Call>(
     is_unknown: impl Fn(&Option<C::Answer>) -> bool,
 ) -> Result<Outcome, Stop> {
     let mut pieces = vec![records];
-    let (mut duplicates, mut refusals) = (0, 0);
+    let (mut tries, mut refusals) = (0, 0);
     let mut outcome = Outcome::default();
     while let Some(mut piece) = pieces.pop() {
         if piece.is_empty() {
@@ -236,9 +236,9 @@ async fn drain<C: Call>(
                 offline.metrics.count_drained(kind, taken.len());
                 offline.spool.remove(taken).await?;
             }
-            // A live call that was given up may be committing them at this moment.
-            Err(Failure::Duplicate) if duplicates < DUPLICATE_TRIES => {
-                duplicates += 1;
+            // A live call that was given up may be committing them at this moment; or a table is just being changed.
+            Err(failure) if failure.may_pass() && tries < DUPLICATE_TRIES => {
+                tries += 1;
                 pieces.push(piece);
                 sleep(FIRST_PAUSE).await;
             }

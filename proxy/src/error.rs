@@ -60,6 +60,15 @@ impl Failure {
         }
     }
 
+    /// Whether the same call may work in a moment, although the request is to blame if it does not.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Failure::Duplicate => true,
+            Failure::Refused(state) => state.code().starts_with("XX"),
+            _ => false,
+        }
+    }
+
     /// Whether the connection is of no further use.
     pub fn needs_new_connection(&self) -> bool {
         matches!(self, Failure::Lost | Failure::Unreachable | Failure::Missing(_))

@@ -36,6 +36,13 @@ SELECT is_empty('SELECT * FROM _postback.orphans', 'nothing waits any more');
 SELECT is((SELECT sum(payout) FROM postback.conversions), 25.0, 'and each paid once');
 SELECT is(pg_temp.post('click_id=foreign-1&transaction_id=click&payout=5'), 'duplicate', 'a repeat is one');
 
+-- One tap does not wait for all that somebody may have sent under its id before.
+SELECT pg_temp.post(format('click_id=crowd&transaction_id=crowd-%s&payout=0', n)) FROM generate_series(1, 250) AS n \g /dev/null
+SELECT postback.record_click(offer_id => 1, click_id => 'crowd', now => '2026-03-10 12:00+00') \g /dev/null
+SELECT is((SELECT count(*) FROM _postback.orphans WHERE click_id = 'crowd'), 50::bigint, 'of a crowd, two hundred are matched with the tap');
+SELECT is(_postback.match_orphans('2026-03-10 14:00+00'), 50::bigint, 'and the others by maintain()');
+SELECT is_empty('SELECT * FROM _postback.orphans', 'so that none waits');
+
 -- A tap of our own link that was replayed late, beside a tap that has a foreign id.
 SELECT link_code AS code FROM (SELECT regexp_replace(u::text, '.*/|[)"]', '', 'g') AS link_code
     FROM postback.mint_links(:send_id, ARRAY[42::bigint]) AS u) AS m \gset
