@@ -67,7 +67,7 @@ impl Offline {
     pub fn can_stand_in(&self) -> bool {
         !self.is_overflowing.load(Ordering::Relaxed)
             && !self.spool.totals.is_broken.load(Ordering::Relaxed)
-            && !self.spool.totals.is_stalled.load(Ordering::Relaxed)
+            && !self.spool.totals.is_stalled()
             && self.directory.key.is_known()
             && !self.directory.table().is_empty()
     }

@@ -75,8 +75,16 @@ pub struct Totals {
     /// Files that could not be read and were put beside.
     pub files_put_beside: AtomicU64,
     pub is_broken: AtomicBool,
-    /// The disk has not answered in time, nor since.
-    pub is_stalled: AtomicBool,
+    /// How many groups of orders the thread has done, and one more than it had done when an order was given up that it has not finished since.
+    groups: AtomicU64,
+    stalled_before: AtomicU64,
+}
+
+impl Totals {
+    /// Whether the disk has not answered in time, nor since.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled_before.load(Ordering::Relaxed) == self.groups.load(Ordering::Relaxed) + 1
+    }
 }
 
 enum Order {
@@ -142,9 +150,10 @@ impl Spool {
         &self,
         order: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Order,
     ) -> Result<T, SpoolError> {
-        if self.totals.is_stalled.load(Ordering::Relaxed) {
+        if self.totals.is_stalled() {
             return Err(SpoolError::Broken);
         }
+        let groups = self.totals.groups.load(Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let done = async {
             self.orders.send(order(reply)).await.map_err(|_| SpoolError::Broken)?;
@@ -154,7 +163,8 @@ impl Spool {
             Ok(done) => done,
             // It may yet be done: a record that is there all the same is recorded once.
             Err(_) => {
-                if !self.totals.is_stalled.swap(true, Ordering::Relaxed) {
+                let is_news = self.totals.stalled_before.swap(groups + 1, Ordering::Relaxed) != groups + 1;
+                if is_news && self.totals.is_stalled() {
                     tracing::error!(seconds = PATIENCE.as_secs(), "the disk of the spool does not answer");
                 }
                 Err(SpoolError::Broken)

@@ -149,6 +149,27 @@ def test_spool_disk_that_fails(without_database):
     without_database(fault)
 
 
+def test_spool_file_that_the_disk_has_failed_on_once_is_not_trusted(start_machine):
+    machine = start_machine()
+    proxy, tap, file = machine.proxy, f"/{machine.campaign.codes[1]}", pathlib.Path(machine.spool) / "spool.redb"
+    machine.cluster.stop()
+    wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "taps are spooled")
+    inode = file.stat().st_ino
+    with tampered(proxy.process, "error=EIO:when=1"):
+        wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("clicks_unrecorded_total") > 0, "the disk fails")
+        spooled = proxy.metric("spooled_total")
+        wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > spooled, "taps are spooled again")
+    assert file.stat().st_ino != inode
+    spooled = proxy.metric("spooled_total")
+    # It dies with the disk's word for it that all is there.
+    machine.kill_proxy()
+    machine.cluster.start()
+    machine.restart_proxy()
+    wait_until(machine.is_well, "the spool is empty")
+    with machine.connect() as database:
+        assert database.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] >= spooled
+
+
 def test_spool_disk_that_takes_five_seconds(without_database):
     def fault(machine, ledger):
         with tampered(machine.proxy.process, "delay_enter=5s:when=1..2"):

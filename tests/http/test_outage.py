@@ -49,12 +49,39 @@ def place(databases):
 def start_spooling(start_proxy, place, tmp_path):
     """Starts a proxy with a spool that knows the routes."""
 
-    def start(**settings):
-        proxy = start_proxy(database_url(place), spool=tmp_path / "spool", **settings)
+    def start(url=None, **settings):
+        proxy = start_proxy(url or database_url(place), spool=tmp_path / "spool", **settings)
         wait_until((tmp_path / "spool/routes.json").exists, "the routes are on disk")
         return proxy
 
     return start
+
+
+class Ingest:
+    """A role that may do what a proxy does, and how it connects."""
+
+    def __init__(self, place):
+        self.place = place
+        self.url = re.sub("user=[^&]*", "user=outage_ingest", database_url(place))
+        place.execute("DROP ROLE IF EXISTS outage_ingest")
+        place.execute("CREATE ROLE outage_ingest LOGIN")
+        self.may_call_all()
+
+    def may_call_all(self):
+        self.place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
+
+    def may_not_call(self, *functions):
+        for (function,) in self.place.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE proname = ANY (%s)", [list(functions)]
+        ).fetchall():
+            self.place.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM outage_ingest")
+
+
+@pytest.fixture
+def ingest(place):
+    yield Ingest(place)
+    place.execute("DROP OWNED BY outage_ingest")
+    place.execute("DROP ROLE outage_ingest")
 
 
 def wait_until_drained(proxy):
@@ -258,21 +285,14 @@ def test_taps_on_links_that_the_database_does_not_have_are_kept(start_spooling, 
     assert place.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0] == 1
 
 
-def test_function_that_is_refused_keeps_the_other_kind_waiting_for_nothing(start_proxy, place, tmp_path):
-    place.execute("DROP ROLE IF EXISTS outage_ingest")
-    place.execute("CREATE ROLE outage_ingest LOGIN")
-    place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
-    proxy = start_proxy(re.sub("user=[^&]*", "user=outage_ingest", database_url(place)), spool=tmp_path / "spool", batch_limit=4)
-    wait_until((tmp_path / "spool/routes.json").exists, "the routes are on disk")
+def test_function_that_is_refused_keeps_the_other_kind_waiting_for_nothing(start_spooling, place, ingest):
+    proxy = start_spooling(ingest.url, batch_limit=4)
     taps = [f"/{place.campaign.codes[1001]}"] * 3
     with away(place):
         for number in range(9):
             assert proxy.get(f"/postback?transaction_id=early-{number}").status == 200
         assert [proxy.get(tap).status for tap in taps] == [302] * 3
-        for (function,) in place.execute(
-            "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.proname IN ('receive_postbacks', 'receive_postback')"
-        ).fetchall():
-            place.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM outage_ingest")
+        ingest.may_not_call("receive_postbacks", "receive_postback")
     # Behind nine postbacks that nobody takes.
     clicks = "SELECT count(*) FROM postback.clicks"
     wait_until(lambda: place.execute(clicks).fetchone()[0] == 3, "the taps are in the database")
@@ -281,11 +301,9 @@ def test_function_that_is_refused_keeps_the_other_kind_waiting_for_nothing(start
     assert [proxy.get(tap).status for tap in taps] == [302] * 3
     assert (place.execute(clicks).fetchone()[0], proxy.metric("spooled_total")) == (6, spooled), "live taps do not take the way round"
     assert proxy.metric("spool_records") == 10
-    place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
+    ingest.may_call_all()
     wait_until_drained(proxy)
     assert place.execute("SELECT count(*), count(DISTINCT transaction_id) FROM postback.postbacks").fetchone() == (10, 10)
-    place.execute("DROP OWNED BY outage_ingest")
-    place.execute("DROP ROLE outage_ingest")
 
 
 def test_record_that_never_ends_in_time_keeps_nobody(start_spooling, place):
@@ -342,15 +360,9 @@ def test_send_that_commits_after_a_newer_one_is_learned_soon(start_spooling, pla
         assert proxy.get(f"/{code}").status == 302
 
 
-def test_full_spool_keeps_taps_from_no_database(start_proxy, place, tmp_path):
-    place.execute("DROP ROLE IF EXISTS outage_ingest")
-    place.execute("CREATE ROLE outage_ingest LOGIN")
-    place.execute("SELECT postback.grant_role('outage_ingest', 'ingest')")
-    for (function,) in place.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = 'receive_postbacks'").fetchall():
-        place.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM outage_ingest")
-    url = re.sub("user=[^&]*", "user=outage_ingest", database_url(place))
-    proxy = start_proxy(url, spool=tmp_path / "spool", spool_max_bytes=1 << 20)
-    wait_until((tmp_path / "spool/routes.json").exists, "the routes are on disk")
+def test_full_spool_keeps_taps_from_no_database(start_spooling, place, ingest):
+    ingest.may_not_call("receive_postbacks")
+    proxy = start_spooling(ingest.url, spool_max_bytes=1 << 20)
     body, tap = b"transaction_id=a&x=" + b"y" * 60_000, f"/{place.campaign.codes[1001]}"
     wait_until(lambda: proxy.post("/postback", body).status == 503, "postbacks fill the spool")
     with connect(place.info.dbname) as other, other.transaction():
@@ -359,8 +371,6 @@ def test_full_spool_keeps_taps_from_no_database(start_proxy, place, tmp_path):
             assert proxy.get(tap, headers={"User-Agent": "z" * 1000}).status == 302
     wait_until(lambda: proxy.get(tap).status == 302 and place.execute("SELECT count(*) FROM postback.clicks").fetchone()[0] > 0, "taps arrive")
     assert proxy.metric("spool_records") > 0
-    place.execute("DROP OWNED BY outage_ingest")
-    place.execute("DROP ROLE outage_ingest")
 
 
 def test_full_spool_redirects_taps_and_turns_postbacks_away(start_spooling, place):

@@ -1,14 +1,14 @@
 //! The file of the spool and the thread that owns it.
 //!
-//! redb's lock on the file keeps a second process out. After an I/O error the file is closed and opened anew, never synced again
-//! as if nothing had been: Linux forgets what it could not write. A file that cannot be read is put beside and a new one is begun; one
-//! that is no longer where its path says is copied there, for at the next start nobody would find it.
+//! redb's lock on the file keeps a second process out. A file that the disk failed on is never synced again as if nothing had been:
+//! Linux forgets what it could not write. What can be read in it goes into a new one. So it is with a file that is damaged, which is put
+//! beside, and with one that is no longer where its path says: at the next start nobody would find it.
 
 use super::{OpenError, Order, SpoolError, Stored, Totals};
 use redb::backends::FileBackend;
-use redb::{
-    Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle,
-};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,6 +49,10 @@ pub(super) struct Store {
     time_of: fn(&[u8]) -> u64,
     open: Option<Open>,
     retry_at: Instant,
+    /// Whether the file at the path is damaged, or may be in what the disk has failed to take.
+    is_suspect: bool,
+    /// What could be read in it.
+    rescued: Option<Box<Salvage>>,
     /// Why it cannot be opened, as the log says.
     told: Option<String>,
     totals: Arc<Totals>,
@@ -62,7 +66,17 @@ impl Store {
         time_of: fn(&[u8]) -> u64,
         totals: Arc<Totals>,
     ) -> Result<Self, OpenError> {
-        let mut store = Store { path, max_bytes, time_of, open: None, retry_at: Instant::now(), told: None, totals };
+        let mut store = Store {
+            path,
+            max_bytes,
+            time_of,
+            open: None,
+            retry_at: Instant::now(),
+            is_suspect: false,
+            rescued: None,
+            told: None,
+            totals,
+        };
         match store.open_or_begin() {
             // While the database is up, nobody needs the disk.
             Err(error) if is_of_the_disk(&error) => store.tell(&store.described(error)),
@@ -85,7 +99,9 @@ impl Store {
                 group.push(order);
             }
             let writes = self.perform(&mut group);
-            if self.totals.is_stalled.swap(false, Ordering::Relaxed) {
+            let was_stalled = self.totals.is_stalled();
+            self.totals.groups.fetch_add(1, Ordering::Relaxed);
+            if was_stalled {
                 tracing::info!("the disk of the spool answers again");
             }
             if writes && self.totals.records.load(Ordering::Relaxed) > 0 {
@@ -174,17 +190,16 @@ impl Store {
         let moved = guarded(|| {
             fs::create_dir_all(self.path.parent().unwrap_or(&self.path))?;
             let mut new = self.open_or_begin()?;
-            match guarded(|| copy(&old, &mut new)) {
-                Err(error) if is_corruption(&error) => {
-                    tracing::error!(%error, "what was left in the spool cannot be read: those records are lost");
-                    Ok(new)
-                }
-                copied => copied.map(|()| new),
+            let found = salvage(&old.database);
+            add(&mut new, &found)?;
+            if !found.is_whole {
+                tracing::error!(records = found.records.len(), "not all that was left in the spool could be read");
             }
+            Ok(new)
         });
         match moved {
             Ok(new) => {
-                discard(old);
+                discard(old.database);
                 self.open = Some(new);
                 tracing::error!(
                     "the spool's file was taken away from its path: its records were copied to the one there now"
@@ -243,10 +258,11 @@ impl Store {
         let Some(open) = self.open.take() else { return };
         // What lies at the path by now may be another file, and whole.
         let is_at_fault = open.is_at(&self.path);
-        discard(open);
         if is_corruption(error) && is_at_fault {
-            self.put_file_beside();
+            self.rescued = Some(Box::new(salvage(&open.database)));
         }
+        self.is_suspect |= (is_corruption(error) || is_failure_of_the_disk(error)) && is_at_fault;
+        discard(open.database);
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
@@ -255,16 +271,50 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the file at the path; one that cannot be read is put beside, and a new one made.
-    fn open_or_begin(&self) -> Result<Open, redb::Error> {
-        match guarded(|| open(&self.path)) {
-            Err(error) if is_corruption(&error) => {
-                tracing::error!(%error, "the spool cannot be read");
-                self.put_file_beside();
-                guarded(|| open(&self.path))
+    /// Opens the file at the path; one that cannot be trusted is replaced.
+    fn open_or_begin(&mut self) -> Result<Open, redb::Error> {
+        if self.rescued.is_none() {
+            match open(&self.path) {
+                Ok(open) if !self.is_suspect => return Ok(open),
+                Ok(open) => {
+                    self.rescued = Some(Box::new(salvage(&open.database)));
+                    discard(open.database);
+                }
+                Err((error, found)) if is_corruption(&error) => {
+                    tracing::error!(%error, "the spool cannot be read");
+                    self.rescued = found;
+                }
+                Err((error, _)) => return Err(error),
             }
-            result => result,
         }
+        let new = guarded(|| self.replaced())?;
+        (self.is_suspect, self.rescued) = (false, None);
+        Ok(new)
+    }
+
+    /// A new file in the place of the one at the path, with all that could be read in that; it is put beside unless this is all of it.
+    fn replaced(&self) -> Result<Open, redb::Error> {
+        let path = self.path.with_extension("redb.new");
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error.into());
+        }
+        let mut new = open(&path).map_err(|(error, _)| error)?;
+        match &self.rescued {
+            Some(found) => {
+                let (records, all) = (found.records.len(), found.is_whole);
+                tracing::error!(records, all, "the spool is begun anew, with what could be read");
+                add(&mut new, found)?;
+                if !found.is_whole {
+                    self.put_file_beside()?;
+                }
+            }
+            None => self.put_file_beside()?,
+        }
+        fs::rename(&path, &self.path)?;
+        sync_name(&self.path)?;
+        Ok(new)
     }
 
     fn described(&self, error: redb::Error) -> OpenError {
@@ -277,72 +327,134 @@ impl Store {
         }
     }
 
-    /// Keeps the file for whoever can read it, and makes room for a new one.
-    fn put_file_beside(&self) {
+    /// Keeps the file for whoever can read more of it. Until another takes its name it has two, so that there is one at any time.
+    fn put_file_beside(&self) -> io::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let beside = self.path.with_extension(format!("redb.corrupt-{}", now.as_millis()));
+        fs::hard_link(&self.path, &beside).or_else(|_| fs::rename(&self.path, &beside))?;
         self.totals.files_put_beside.fetch_add(1, Ordering::Relaxed);
-        match fs::rename(&self.path, &beside) {
-            Ok(()) => tracing::error!(
-                file = %beside.display(),
-                "the spool is corrupt: its records are not drained; it was put beside and a new one is begun"
-            ),
-            Err(error) => tracing::error!(%error, "the corrupt spool cannot be put beside"),
+        tracing::error!(
+            file = %beside.display(),
+            "the spool is corrupt: what cannot be read is not drained; the file was put beside"
+        );
+        Ok(())
+    }
+}
+
+/// Opens a file or makes it; the error comes with what can be read all the same.
+fn open(path: &Path) -> Result<Open, (redb::Error, Option<Box<Salvage>>)> {
+    let opened = guarded(|| {
+        // Addresses and tokens are in it.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let identity = identity_of(&file.metadata()?);
+        sync_name(path)?;
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
+        Ok((database, identity))
+    });
+    let (database, identity) = match opened {
+        Ok(opened) => opened,
+        Err(error) if is_corruption(&error) => {
+            // Opened to write, it is looked at as a whole; to read, page by page.
+            let found = guarded(|| Ok(Box::new(salvage(&Builder::new().open_read_only(path)?))));
+            return Err((error, found.ok()));
+        }
+        Err(error) => return Err((error, None)),
+    };
+    match guarded(|| first_look(&database)) {
+        Ok((next_key, bytes)) => Ok(Open { database, identity, next_key, bytes }),
+        Err(error) => {
+            let found = salvage(&database);
+            discard(database);
+            Err((error, Some(Box::new(found))))
         }
     }
 }
 
-fn open(path: &Path) -> Result<Open, redb::Error> {
-    // Addresses and tokens are in it.
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let identity = identity_of(&file.metadata()?);
-    // A new file's name, too, is to survive a loss of power.
-    File::open(path.parent().unwrap_or(path))?.sync_all()?;
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
+/// The next key, and how many bytes are in the file. Makes the tables.
+fn first_look(database: &Database) -> Result<(u64, u64), redb::Error> {
     let write = database.begin_write()?;
-    let (next_key, bytes) = {
+    let (last, last_unreadable, bytes) = {
         let records = write.open_table(RECORDS)?;
         let unreadable = write.open_table(UNREADABLE)?;
         let last = records.last()?.map_or(0, |(key, _)| key.value());
         let last_unreadable = unreadable.last()?.map_or(0, |(key, _)| key.value());
         let bytes = write.open_table(TOTALS)?.get(BYTES)?.map_or(0, |bytes| bytes.value());
-        // Above all keys of a file that was put beside: records of it may be on their way, and are taken out by key.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-        (now.max(last).max(last_unreadable) + 1, bytes)
+        (last, last_unreadable, bytes)
     };
     write.commit()?;
-    Ok(Open { database, identity, next_key, bytes })
+    // Above all keys of a file that was put beside: records of it may be on their way, and are taken out by key.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+    Ok((now.max(last).max(last_unreadable) + 1, bytes))
 }
 
 /// What is left undone in a file that is closed for good is no failure.
-fn discard(open: Open) {
+fn discard(database: Database) {
     let _ = guarded(|| {
-        drop(open);
+        drop(database);
         Ok(())
     });
 }
 
-/// Adds what one file holds to another. Both have a record where the one was made from the other; keys that were made apart can meet only
-/// when two files were opened in the same microsecond, and then the other's gets one of its own.
-fn copy(from: &Open, to: &mut Open) -> Result<(), redb::Error> {
-    let read = from.database.begin_read()?;
+/// A new file's name, too, is to survive a loss of power.
+fn sync_name(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
+/// What could be read in a file, by key.
+struct Salvage {
+    records: BTreeMap<u64, Vec<u8>>,
+    unreadable: BTreeMap<u64, Vec<u8>>,
+    is_whole: bool,
+}
+
+/// Reads from both ends, up to the damaged page if there is one.
+fn salvage(database: &impl ReadableDatabase) -> Salvage {
+    let mut is_whole = true;
+    let [records, unreadable] = [RECORDS, UNREADABLE].map(|table| {
+        let mut found = BTreeMap::new();
+        for is_backwards in [false, true] {
+            let read = guarded(|| {
+                let read = database.begin_read()?;
+                let table = read.open_table(table)?;
+                let mut entries = table.iter()?;
+                while let Some(entry) = if is_backwards { entries.next_back() } else { entries.next() } {
+                    let (key, record) = entry?;
+                    found.insert(key.value(), record.value().to_vec());
+                }
+                Ok(())
+            });
+            match read {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::error!(%error, "a part of the spool cannot be read");
+                    is_whole = false;
+                }
+            }
+        }
+        found
+    });
+    Salvage { records, unreadable, is_whole }
+}
+
+/// Adds what was in one file to another. Both have a record where the one was made from the other; keys that were made apart can meet
+/// only when two files were opened in the same microsecond, and then the newcomer gets one of its own.
+fn add(to: &mut Open, found: &Salvage) -> Result<(), redb::Error> {
     let mut write = to.database.begin_write()?;
     write.set_durability(Durability::Immediate)?;
-    let (mut bytes, mut next_key) = (to.bytes, to.next_key.max(from.next_key));
-    for table in [RECORDS, UNREADABLE] {
-        let mut records = write.open_table(table)?;
-        for entry in read.open_table(table)?.iter()? {
-            let (key, record) = entry?;
-            let taken_by = records.get(key.value())?.map(|other| other.value() == record.value());
-            let key = match taken_by {
+    let (mut bytes, mut next_key) = (to.bytes, to.next_key);
+    for (table, records) in [(RECORDS, &found.records), (UNREADABLE, &found.unreadable)] {
+        let mut table = write.open_table(table)?;
+        for (&key, record) in records {
+            let is_there = table.get(key)?.map(|other| other.value() == record.as_slice());
+            let key = match is_there {
                 Some(true) => continue,
                 Some(false) => next_key,
-                None => key.value(),
+                None => key,
             };
-            next_key = next_key.max(key) + 1;
-            records.insert(key, record.value())?;
-            if table.name() == RECORDS.name() {
-                bytes += record.value().len() as u64;
+            next_key = next_key.max(key + 1);
+            table.insert(key, record.as_slice())?;
+            if std::ptr::eq(records, &found.records) {
+                bytes += record.len() as u64;
             }
         }
     }
@@ -437,10 +549,17 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::
 
 /// What passes, or is mended, without anybody having set the proxy up wrongly.
 fn is_of_the_disk(error: &redb::Error) -> bool {
-    use rustix::io::Errno;
-    let redb::Error::Io(error) = error else { return false };
-    let passing = [Errno::NOSPC, Errno::DQUOT, Errno::IO, Errno::ROFS];
-    error.raw_os_error().is_some_and(|code| passing.contains(&Errno::from_raw_os_error(code)))
+    matches!(errno(error), Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) || is_failure_of_the_disk(error)
+}
+
+/// After which what was written may be gone, although it can still be read.
+fn is_failure_of_the_disk(error: &redb::Error) -> bool {
+    errno(error) == Some(Errno::IO)
+}
+
+fn errno(error: &redb::Error) -> Option<Errno> {
+    let redb::Error::Io(error) = error else { return None };
+    error.raw_os_error().map(Errno::from_raw_os_error)
 }
 
 fn is_corruption(error: &redb::Error) -> bool {
