@@ -24,8 +24,8 @@ const ROUTES_INTERVAL: Duration = Duration::from_secs(5);
 const ROUNDS_TO_ALL: u32 = 12;
 
 /// Learns the key as soon as the database answers, again behind every new connection, and every few seconds, with a look whether the
-/// database may still be used. Ends only at the start, when it must not be; later, or when taps can be redirected from what is on disk,
-/// such a one is as good as none.
+/// database may still be used. Ends when the first one that answers must not be; later such a one is as good as none, as long as the key
+/// is known.
 pub async fn keep_key(database: Arc<Database>, key: Arc<KnownKey>, directory: Option<Arc<Directory>>) -> RunError {
     let mut is_first_try = true;
     let mut told = String::new();
