@@ -266,25 +266,14 @@ impl Directory {
         let text = serde_json::to_vec(&table);
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         let written = text.map_err(io::Error::other).and_then(|text| keep(&self.path, ROUTES_FILE, &text));
-        let was_on_disk = self.is_on_disk.swap(written.is_ok(), Ordering::Relaxed);
-        if let Err(error) = written
-            && was_on_disk
-        {
-            tracing::error!(%error, "the routes cannot be kept on disk");
-        }
+        note(&self.is_on_disk, written, "the routes cannot be kept on disk");
     }
 
     pub fn keep_key(&self, code_key: &[u8]) {
         if kept(&self.path.join(KEY_FILE)).as_deref() == Some(code_key) {
             return;
         }
-        let written = keep(&self.path, KEY_FILE, code_key);
-        let was_on_disk = self.key_is_on_disk.swap(written.is_ok(), Ordering::Relaxed);
-        if let Err(error) = written
-            && was_on_disk
-        {
-            tracing::error!(%error, "the code key cannot be kept on disk");
-        }
+        note(&self.key_is_on_disk, keep(&self.path, KEY_FILE, code_key), "the code key cannot be kept on disk");
     }
 
     pub fn is_surely_unknown(&self, code: &str) -> bool {
@@ -303,6 +292,16 @@ impl Directory {
     /// `None` while its network is not known.
     pub fn answer_to(&self, postback: &Postback) -> Option<PostbackAnswer> {
         self.table().answer_to(postback)
+    }
+}
+
+/// Notes whether a file is on disk; that it is not is told once.
+fn note(is_on_disk: &AtomicBool, written: io::Result<()>, problem: &str) {
+    let was_on_disk = is_on_disk.swap(written.is_ok(), Ordering::Relaxed);
+    if let Err(error) = written
+        && was_on_disk
+    {
+        tracing::error!(%error, "{problem}");
     }
 }
 

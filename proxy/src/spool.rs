@@ -1,8 +1,9 @@
 //! What survives an outage: records in one redb file, durable before anybody is told so.
 //!
-//! One thread owns the file (`store.rs`) and does all that waits in one transaction, so that a thousand appends share one fsync. This is
-//! the way to it. Not for: what is in a record, see `spool_record.rs`; when to spool and drain, see `offline.rs` and `drain.rs`.
+//! One thread (`store.rs`) owns the file (`file.rs`) and does all that waits in one transaction, so that a thousand appends share one
+//! fsync. This is the way to it. Not for: what is in a record, see `spool_record.rs`; when to spool and drain, see `offline.rs` and `drain.rs`.
 
+mod file;
 mod store;
 
 use std::path::{Path, PathBuf};

@@ -1,47 +1,25 @@
-//! The file of the spool and the thread that owns it.
+//! The thread that owns the spool's file: orders in groups, and another file when the one there is can no longer be trusted.
 //!
-//! redb's lock on the file keeps a second process out. A file that the disk failed on is never synced again as if nothing had been:
-//! Linux forgets what it could not write. What can be read in it goes into a new one. So it is with a file that is damaged, which is put
-//! beside, and with one that is no longer where its path says: at the next start nobody would find it.
+//! A file that the disk failed on is never synced again as if nothing had been: Linux forgets what it could not write. What can be read in
+//! it goes into a new one. So it is with a file that is damaged, which is put beside, and with one that is no longer where its path says: at
+//! the next start nobody would find it. Not for: what is in a file, see `file.rs`.
 
+use super::file::{self, Open, RECORDS, Salvage, add, discard, guarded, oldest, salvage, sync_name, write};
 use super::{OpenError, Order, SpoolError, Stored, Totals};
-use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
-use rustix::io::Errno;
-use std::collections::BTreeMap;
-use std::fs::{File, Metadata, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 use tokio::sync::{Notify, mpsc};
 
-const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
-/// Records that nobody can read, kept for a person.
-const UNREADABLE: TableDefinition<u64, &[u8]> = TableDefinition::new("unreadable");
-const TOTALS: TableDefinition<&str, u64> = TableDefinition::new("totals");
-const BYTES: &str = "bytes";
-
 /// Orders in one transaction, at most; each append is a batch of requests.
 const GROUP_LIMIT: usize = 64;
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a file that failed is left alone.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// An empty file that is larger is cut back.
 const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
-
-struct Open {
-    database: Database,
-    identity: Identity,
-    next_key: u64,
-    bytes: u64,
-}
-
-/// By which a file is known again, whatever its name: device and inode.
-type Identity = (u64, u64);
 
 pub(super) struct Store {
     path: PathBuf,
@@ -79,7 +57,7 @@ impl Store {
         };
         match store.open_or_begin() {
             // While the database is up, nobody needs the disk.
-            Err(error) if is_of_the_disk(&error) => store.tell(&store.described(error)),
+            Err(error) if file::is_of_the_disk(&error) => store.tell(&store.described(error)),
             opened => {
                 store.open = Some(opened.map_err(|error| store.described(error))?);
                 store.note_totals();
@@ -258,10 +236,10 @@ impl Store {
         let Some(open) = self.open.take() else { return };
         // What lies at the path by now may be another file, and whole.
         let is_at_fault = open.is_at(&self.path);
-        if is_corruption(error) && is_at_fault {
+        if file::is_corruption(error) && is_at_fault {
             self.rescued = Some(Box::new(salvage(&open.database)));
         }
-        self.is_suspect |= (is_corruption(error) || is_failure_of_the_disk(error)) && is_at_fault;
+        self.is_suspect |= (file::is_corruption(error) || file::is_failure_of_the_disk(error)) && is_at_fault;
         discard(open.database);
     }
 
@@ -274,13 +252,13 @@ impl Store {
     /// Opens the file at the path; one that cannot be trusted is replaced.
     fn open_or_begin(&mut self) -> Result<Open, redb::Error> {
         if self.rescued.is_none() {
-            match open(&self.path) {
+            match file::open(&self.path) {
                 Ok(open) if !self.is_suspect => return Ok(open),
                 Ok(open) => {
                     self.rescued = Some(Box::new(salvage(&open.database)));
                     discard(open.database);
                 }
-                Err((error, found)) if is_corruption(&error) => {
+                Err((error, found)) if file::is_corruption(&error) => {
                     tracing::error!(%error, "the spool cannot be read");
                     self.rescued = found;
                 }
@@ -300,7 +278,7 @@ impl Store {
         {
             return Err(error.into());
         }
-        let mut new = open(&path).map_err(|(error, _)| error)?;
+        let mut new = file::open(&path).map_err(|(error, _)| error)?;
         match &self.rescued {
             Some(found) => {
                 let (records, all) = (found.records.len(), found.is_whole);
@@ -338,235 +316,5 @@ impl Store {
             "the spool is corrupt: what cannot be read is not drained; the file was put beside"
         );
         Ok(())
-    }
-}
-
-/// Opens a file or makes it; the error comes with what can be read all the same.
-fn open(path: &Path) -> Result<Open, (redb::Error, Option<Box<Salvage>>)> {
-    let opened = guarded(|| {
-        // Addresses and tokens are in it.
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let identity = identity_of(&file.metadata()?);
-        sync_name(path)?;
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
-        Ok((database, identity))
-    });
-    let (database, identity) = match opened {
-        Ok(opened) => opened,
-        Err(error) if is_corruption(&error) => {
-            // Opened to write, it is looked at as a whole; to read, page by page.
-            let found = guarded(|| Ok(Box::new(salvage(&Builder::new().open_read_only(path)?))));
-            return Err((error, found.ok()));
-        }
-        Err(error) => return Err((error, None)),
-    };
-    match guarded(|| first_look(&database)) {
-        Ok((next_key, bytes)) => Ok(Open { database, identity, next_key, bytes }),
-        Err(error) => {
-            let found = salvage(&database);
-            discard(database);
-            Err((error, Some(Box::new(found))))
-        }
-    }
-}
-
-/// The next key, and how many bytes are in the file. Makes the tables.
-fn first_look(database: &Database) -> Result<(u64, u64), redb::Error> {
-    let write = database.begin_write()?;
-    let (last, last_unreadable, bytes) = {
-        let records = write.open_table(RECORDS)?;
-        let unreadable = write.open_table(UNREADABLE)?;
-        let last = records.last()?.map_or(0, |(key, _)| key.value());
-        let last_unreadable = unreadable.last()?.map_or(0, |(key, _)| key.value());
-        let bytes = write.open_table(TOTALS)?.get(BYTES)?.map_or(0, |bytes| bytes.value());
-        (last, last_unreadable, bytes)
-    };
-    write.commit()?;
-    // Above all keys of a file that was put beside: records of it may be on their way, and are taken out by key.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-    Ok((now.max(last).max(last_unreadable) + 1, bytes))
-}
-
-/// What is left undone in a file that is closed for good is no failure.
-fn discard(database: Database) {
-    let _ = guarded(|| {
-        drop(database);
-        Ok(())
-    });
-}
-
-/// A new file's name, too, is to survive a loss of power.
-fn sync_name(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(path))?.sync_all()
-}
-
-/// What could be read in a file, by key.
-struct Salvage {
-    records: BTreeMap<u64, Vec<u8>>,
-    unreadable: BTreeMap<u64, Vec<u8>>,
-    is_whole: bool,
-}
-
-/// Reads from both ends, up to the damaged page if there is one.
-fn salvage(database: &impl ReadableDatabase) -> Salvage {
-    let mut is_whole = true;
-    let [records, unreadable] = [RECORDS, UNREADABLE].map(|table| {
-        let mut found = BTreeMap::new();
-        for is_backwards in [false, true] {
-            let read = guarded(|| {
-                let read = database.begin_read()?;
-                let table = read.open_table(table)?;
-                let mut entries = table.iter()?;
-                while let Some(entry) = if is_backwards { entries.next_back() } else { entries.next() } {
-                    let (key, record) = entry?;
-                    found.insert(key.value(), record.value().to_vec());
-                }
-                Ok(())
-            });
-            match read {
-                Ok(()) => break,
-                Err(error) => {
-                    tracing::error!(%error, "a part of the spool cannot be read");
-                    is_whole = false;
-                }
-            }
-        }
-        found
-    });
-    Salvage { records, unreadable, is_whole }
-}
-
-/// Adds what was in one file to another. Both have a record where the one was made from the other; keys that were made apart can meet
-/// only when two files were opened in the same microsecond, and then the newcomer gets one of its own.
-fn add(to: &mut Open, found: &Salvage) -> Result<(), redb::Error> {
-    let mut write = to.database.begin_write()?;
-    write.set_durability(Durability::Immediate)?;
-    let (mut bytes, mut next_key) = (to.bytes, to.next_key);
-    for (table, records) in [(RECORDS, &found.records), (UNREADABLE, &found.unreadable)] {
-        let mut table = write.open_table(table)?;
-        for (&key, record) in records {
-            let is_there = table.get(key)?.map(|other| other.value() == record.as_slice());
-            let key = match is_there {
-                Some(true) => continue,
-                Some(false) => next_key,
-                None => key,
-            };
-            next_key = next_key.max(key + 1);
-            table.insert(key, record.as_slice())?;
-            if std::ptr::eq(records, &found.records) {
-                bytes += record.len() as u64;
-            }
-        }
-    }
-    write.open_table(TOTALS)?.insert(BYTES, bytes)?;
-    write.commit()?;
-    (to.bytes, to.next_key) = (bytes, next_key);
-    Ok(())
-}
-
-fn identity_of(file: &Metadata) -> Identity {
-    (file.dev(), file.ino())
-}
-
-impl Open {
-    /// Whether this is the file at the path, as far as can be seen.
-    fn is_at(&self, path: &Path) -> bool {
-        match fs::metadata(path) {
-            Ok(file) => identity_of(&file) == self.identity,
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
-        }
-    }
-}
-
-/// Writes what the orders ask for and makes it durable; gives the positions of the appends that do not fit.
-fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<Vec<usize>, redb::Error> {
-    let mut refused = Vec::new();
-    if group.iter().all(|order| matches!(order, Order::Oldest { .. })) {
-        return Ok(refused);
-    }
-    let (mut next_key, mut bytes) = (open.next_key, open.bytes);
-    (|| -> Result<(), redb::Error> {
-        let mut write = open.database.begin_write()?;
-        write.set_durability(Durability::Immediate)?;
-        {
-            let mut records = write.open_table(RECORDS)?;
-            for (position, order) in group.iter().enumerate() {
-                match order {
-                    Order::Append { records: new, .. } => {
-                        let more: u64 = new.iter().map(|record| record.len() as u64).sum();
-                        if bytes + more > max_bytes {
-                            refused.push(position);
-                            continue;
-                        }
-                        for record in new {
-                            records.insert(next_key, record.as_slice())?;
-                            next_key += 1;
-                        }
-                        bytes += more;
-                    }
-                    Order::Remove { keys, .. } => {
-                        for key in keys {
-                            let length = records.remove(key)?.map_or(0, |record| record.value().len() as u64);
-                            bytes = bytes.saturating_sub(length);
-                        }
-                    }
-                    Order::PutBeside { key, .. } => {
-                        let record = records.remove(key)?.map(|record| record.value().to_vec());
-                        if let Some(record) = record {
-                            bytes = bytes.saturating_sub(record.len() as u64);
-                            write.open_table(UNREADABLE)?.insert(key, record.as_slice())?;
-                        }
-                    }
-                    Order::Oldest { .. } => {}
-                }
-            }
-            write.open_table(TOTALS)?.insert(BYTES, bytes)?;
-        }
-        write.commit()?;
-        Ok(())
-    })()?;
-    (open.next_key, open.bytes) = (next_key, bytes);
-    Ok(refused)
-}
-
-fn oldest(database: &Database, after: u64, limit: usize) -> Result<Vec<Stored>, redb::Error> {
-    let read = database.begin_read()?;
-    let records = read.open_table(RECORDS)?;
-    let mut found = Vec::new();
-    for entry in records.range(after + 1..)?.take(limit) {
-        let (key, record) = entry?;
-        found.push((key.value(), record.value().to_vec()));
-    }
-    Ok(found)
-}
-
-/// Does something with the file. On damaged pages redb may panic: that is one more way to say that they are damaged.
-fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-    // Whatever was under way is dropped with the handle.
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(redb::Error::Corrupted("its pages contradict each other".to_owned())))
-}
-
-/// What passes, or is mended, without anybody having set the proxy up wrongly.
-fn is_of_the_disk(error: &redb::Error) -> bool {
-    matches!(errno(error), Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) || is_failure_of_the_disk(error)
-}
-
-/// After which what was written may be gone, although it can still be read.
-fn is_failure_of_the_disk(error: &redb::Error) -> bool {
-    errno(error) == Some(Errno::IO)
-}
-
-fn errno(error: &redb::Error) -> Option<Errno> {
-    let redb::Error::Io(error) = error else { return None };
-    error.raw_os_error().map(Errno::from_raw_os_error)
-}
-
-fn is_corruption(error: &redb::Error) -> bool {
-    match error {
-        redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
-        // Not a file of redb, or not all of one.
-        redb::Error::Io(error) => matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof),
-        _ => false,
     }
 }
