@@ -25,7 +25,9 @@ pub struct Offline {
     /// Whether the database is known not to take them: a function that fails says nothing of the other one.
     clicks_are_refused: AtomicBool,
     postbacks_are_refused: AtomicBool,
-    is_overflowing: AtomicBool,
+    /// Whether the spool does not take them either.
+    clicks_overflow: AtomicBool,
+    postbacks_overflow: AtomicBool,
     has_live_calls: AtomicBool,
     /// Told when the database goes away.
     pub went_away: Notify,
@@ -39,7 +41,8 @@ impl Offline {
             metrics,
             clicks_are_refused: AtomicBool::new(false),
             postbacks_are_refused: AtomicBool::new(false),
-            is_overflowing: AtomicBool::new(false),
+            clicks_overflow: AtomicBool::new(false),
+            postbacks_overflow: AtomicBool::new(false),
             has_live_calls: AtomicBool::new(false),
             went_away: Notify::new(),
         }
@@ -47,6 +50,10 @@ impl Offline {
 
     fn are_refused(&self, kind: CallKind) -> &AtomicBool {
         if kind == CallKind::Clicks { &self.clicks_are_refused } else { &self.postbacks_are_refused }
+    }
+
+    fn overflow(&self, kind: CallKind) -> &AtomicBool {
+        if kind == CallKind::Clicks { &self.clicks_overflow } else { &self.postbacks_overflow }
     }
 
     pub fn is_away_for(&self, kind: CallKind) -> bool {
@@ -63,9 +70,9 @@ impl Offline {
         self.has_live_calls.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether requests can be kept and answered without the database.
+    /// Whether taps can be kept and answered without the database; a postback that cannot be kept comes again.
     pub fn can_stand_in(&self) -> bool {
-        !self.is_overflowing.load(Ordering::Relaxed)
+        !self.spool.totals.is_full()
             && !self.spool.totals.is_broken.load(Ordering::Relaxed)
             && !self.spool.totals.is_stalled()
             && self.directory.key.is_known()
@@ -84,7 +91,7 @@ impl Offline {
             // Without a connection there is neither.
             if (kind == of || *reason == Failure::Unreachable) && !self.are_refused(kind).swap(true, Ordering::Relaxed)
             {
-                if !self.is_overflowing.load(Ordering::Relaxed) {
+                if !self.overflow(kind).load(Ordering::Relaxed) {
                     let reason = reason.label();
                     tracing::error!(
                         ?kind,
@@ -102,22 +109,26 @@ impl Offline {
             return Ok(());
         }
         let count = records.len();
-        let appended = self.spool.append(records).await;
+        let appended = match kind {
+            CallKind::Postbacks => self.spool.append_what_comes_again(records).await,
+            _ => self.spool.append(records).await,
+        };
         match appended {
             Ok(()) => {
                 self.metrics.count_spooled(kind, count);
-                if self.is_overflowing.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the spool takes requests again");
+                if self.overflow(kind).swap(false, Ordering::Relaxed) {
+                    tracing::info!(?kind, "the spool takes requests again");
                 }
             }
             Err(reason) => {
                 // What it holds may keep the drain from ever asking for this kind: the next ones ask themselves.
                 self.are_refused(kind).store(false, Ordering::Relaxed);
-                if !self.is_overflowing.swap(true, Ordering::Relaxed) {
-                    tracing::error!(
-                        ?reason,
-                        "neither the database nor the spool takes requests: taps are redirected and not recorded"
-                    );
+                if !self.overflow(kind).swap(true, Ordering::Relaxed) {
+                    let fate = match kind {
+                        CallKind::Postbacks => "postbacks are answered 503",
+                        _ => "taps are redirected and not recorded",
+                    };
+                    tracing::error!(?reason, "neither the database nor the spool takes requests: {fate}");
                 }
             }
         }

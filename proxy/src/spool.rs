@@ -19,6 +19,9 @@ use tokio::time::timeout;
 const FILE: &str = "spool.redb";
 const WAITING_ORDERS: usize = 1024;
 
+/// The share of the room that is kept for what does not come again: one in so many.
+const RESERVE: u64 = 8;
+
 /// How long an order waits for the disk: longer than a hiccup, and short enough for the client to be answered afterwards.
 const PATIENCE: Duration = Duration::from_secs(7);
 
@@ -28,7 +31,7 @@ pub type Stored = (u64, Vec<u8>);
 /// Why records were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpoolError {
-    /// They would exceed the limit that the operator set.
+    /// They would exceed the limit that the operator set, or their share of it.
     Full,
     /// The file cannot be written or read, or not in time; the log says why.
     Broken,
@@ -76,6 +79,8 @@ pub struct Totals {
     /// Files that could not be read and were put beside.
     pub files_put_beside: AtomicU64,
     pub is_broken: AtomicBool,
+    /// How much there was when something was refused that may have all the room; 0 when such has been taken since.
+    full_at: AtomicU64,
     /// How many groups of orders the thread has done, and one more than it had done when an order was given up that it has not finished since.
     groups: AtomicU64,
     stalled_before: AtomicU64,
@@ -86,10 +91,16 @@ impl Totals {
     pub fn is_stalled(&self) -> bool {
         self.stalled_before.load(Ordering::Relaxed) == self.groups.load(Ordering::Relaxed) + 1
     }
+
+    /// Whether there was no room, nor has any become free since.
+    pub fn is_full(&self) -> bool {
+        let full_at = self.full_at.load(Ordering::Relaxed);
+        full_at > 0 && self.bytes.load(Ordering::Relaxed) >= full_at
+    }
 }
 
 enum Order {
-    Append { records: Vec<Vec<u8>>, reply: oneshot::Sender<Result<(), SpoolError>> },
+    Append { records: Vec<Vec<u8>>, most_bytes: u64, reply: oneshot::Sender<Result<(), SpoolError>> },
     Oldest { after: u64, limit: usize, reply: oneshot::Sender<Result<Vec<Stored>, SpoolError>> },
     Remove { keys: Vec<u64>, reply: oneshot::Sender<Result<(), SpoolError>> },
     PutBeside { key: u64, reply: oneshot::Sender<Result<(), SpoolError>> },
@@ -99,6 +110,7 @@ enum Order {
 #[derive(Clone)]
 pub struct Spool {
     orders: mpsc::Sender<Order>,
+    max_bytes: u64,
     pub totals: Arc<Totals>,
     /// Told when there is something to drain.
     pub filled: Arc<Notify>,
@@ -115,18 +127,35 @@ impl Spool {
         fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join(FILE);
         let totals = Arc::new(Totals::default());
-        let store = Store::open(path, max_bytes, time_of, Arc::clone(&totals))?;
+        let store = Store::open(path, time_of, Arc::clone(&totals))?;
         let (orders, inbox) = mpsc::channel(WAITING_ORDERS);
         let filled = Arc::new(Notify::new());
         let told = Arc::clone(&filled);
         let thread =
             thread::Builder::new().name("spool".to_owned()).spawn(move || store.serve(inbox, &told)).map_err(failed)?;
-        Ok((Spool { orders, totals, filled }, thread))
+        Ok((Spool { orders, max_bytes, totals, filled }, thread))
     }
 
     /// Returns when the records are on the disk; all of them, or none.
     pub async fn append(&self, records: Vec<Vec<u8>>) -> Result<(), SpoolError> {
-        self.order(|reply| Order::Append { records, reply }).await
+        let taken = self.append_up_to(self.max_bytes, records).await;
+        match taken {
+            Ok(()) => self.totals.full_at.store(0, Ordering::Relaxed),
+            Err(SpoolError::Full) => {
+                self.totals.full_at.store(self.totals.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            Err(SpoolError::Broken) => {}
+        }
+        taken
+    }
+
+    /// The same for what comes again when it is refused: a part of the room is not for it.
+    pub async fn append_what_comes_again(&self, records: Vec<Vec<u8>>) -> Result<(), SpoolError> {
+        self.append_up_to(self.max_bytes - self.max_bytes / RESERVE, records).await
+    }
+
+    async fn append_up_to(&self, most_bytes: u64, records: Vec<Vec<u8>>) -> Result<(), SpoolError> {
+        self.order(|reply| Order::Append { records, most_bytes, reply }).await
     }
 
     /// The first records after a key, in order of arrival; after 0, of all.

@@ -197,6 +197,16 @@ def test_broken_spool_does_not_keep_requests_from_the_database(start_machine):
         assert proxy.metric("clicks_unrecorded_total") == unrecorded
 
 
+def test_spool_disk_that_is_mended_is_told_without_another_request(start_machine):
+    machine = start_machine()
+    proxy, tap = machine.proxy, f"/{machine.campaign.codes[1]}"
+    machine.cluster.stop()
+    with tampered(proxy.process, "error=EIO"):
+        wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("clicks_unrecorded_total") > 0, "nothing takes taps")
+        wait_until(lambda: proxy.admin("/readyz").status == 503, "a balancer is told")
+    wait_until(lambda: proxy.admin("/readyz").text.startswith("spooling"), "a balancer sends taps again")
+
+
 def test_spool_disk_that_does_not_answer_keeps_requests_from_nothing(start_machine):
     machine = start_machine()
     proxy, tap = machine.proxy, f"/{machine.campaign.codes[1]}"

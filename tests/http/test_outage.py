@@ -382,6 +382,10 @@ def test_full_spool_redirects_taps_and_turns_postbacks_away(start_spooling, plac
         assert set(statuses) == {200, 503} and statuses == sorted(statuses)
         refused = proxy.post("/postback", body)
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        # A postback comes again, a tap does not: an eighth of the room is for taps.
+        spooled = [proxy.get(f"/{code}", headers={"User-Agent": "z" * 1000}).status for _ in range(50)]
+        assert (set(spooled), proxy.metric("clicks_unrecorded_total")) == ({302}, 0)
+        assert proxy.admin("/readyz").text == "spooling: the database does not take requests\n"
         while proxy.metric("clicks_unrecorded_total") == 0:
             assert proxy.get(f"/{code}", headers={"User-Agent": "z" * 1000}).status == 302
         assert proxy.admin("/readyz").status == 503
@@ -389,6 +393,10 @@ def test_full_spool_redirects_taps_and_turns_postbacks_away(start_spooling, plac
     wait_until_drained(proxy)
     count = place.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0]
     assert count == statuses.count(200)
+    # Without another request there is room again, and that is what counts.
+    with away(place):
+        wait_until(lambda: proxy.admin("/readyz").text.startswith("spooling"), "the probe sees the outage")
+    assert "taps are redirected and not recorded" in proxy.log
 
 
 def test_second_proxy_cannot_have_the_same_spool(start_spooling, place, tmp_path):

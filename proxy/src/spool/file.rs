@@ -171,7 +171,7 @@ fn identity_of(file: &Metadata) -> Identity {
 }
 
 /// Writes what the orders ask for and makes it durable; gives the positions of the appends that do not fit.
-pub(super) fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<Vec<usize>, redb::Error> {
+pub(super) fn write(open: &mut Open, group: &[Order]) -> Result<Vec<usize>, redb::Error> {
     let mut refused = Vec::new();
     if group.iter().all(|order| matches!(order, Order::Oldest { .. })) {
         return Ok(refused);
@@ -184,9 +184,9 @@ pub(super) fn write(open: &mut Open, group: &[Order], max_bytes: u64) -> Result<
             let mut records = write.open_table(RECORDS)?;
             for (position, order) in group.iter().enumerate() {
                 match order {
-                    Order::Append { records: new, .. } => {
+                    Order::Append { records: new, most_bytes, .. } => {
                         let more: u64 = new.iter().map(|record| record.len() as u64).sum();
-                        if bytes + more > max_bytes {
+                        if bytes + more > *most_bytes {
                             refused.push(position);
                             continue;
                         }
@@ -262,3 +262,6 @@ pub(super) fn is_corruption(error: &redb::Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,6 @@ const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(super) struct Store {
     path: PathBuf,
-    max_bytes: u64,
     time_of: fn(&[u8]) -> u64,
     open: Option<Open>,
     retry_at: Instant,
@@ -38,15 +37,9 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the file or makes it; where the disk fails or is full, it is tried again with the first order.
-    pub(super) fn open(
-        path: PathBuf,
-        max_bytes: u64,
-        time_of: fn(&[u8]) -> u64,
-        totals: Arc<Totals>,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open(path: PathBuf, time_of: fn(&[u8]) -> u64, totals: Arc<Totals>) -> Result<Self, OpenError> {
         let mut store = Store {
             path,
-            max_bytes,
             time_of,
             open: None,
             retry_at: Instant::now(),
@@ -92,9 +85,8 @@ impl Store {
     fn perform(&mut self, group: &mut Vec<Order>) -> bool {
         let will_append = group.iter().any(|order| matches!(order, Order::Append { .. }));
         let is_ready = self.has_file(will_append);
-        let max_bytes = self.max_bytes;
         let result = match &mut self.open {
-            Some(open) if is_ready => guarded(|| write(open, group, max_bytes)).map_err(Some),
+            Some(open) if is_ready => guarded(|| write(open, group)).map_err(Some),
             _ => Err(None),
         };
         let refused = match result {
@@ -109,6 +101,8 @@ impl Store {
                 return false;
             }
         };
+        // Whoever is answered sees them.
+        self.note_totals();
         let mut has_appended = false;
         for (position, order) in group.drain(..).enumerate() {
             // A caller that has gone away does not need its answer.
@@ -126,7 +120,6 @@ impl Store {
                 }
             }
         }
-        self.note_totals();
         has_appended
     }
 

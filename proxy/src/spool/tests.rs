@@ -65,6 +65,23 @@ async fn limit_refuses_a_whole_append_and_takes_again_when_there_is_room() {
 }
 
 #[tokio::test]
+async fn the_last_eighth_is_not_for_what_comes_again() {
+    let place = Place::new("reserve");
+    let (spool, _thread) = place.open(80);
+    assert_eq!(spool.append_what_comes_again(records(1, 8)).await, Err(SpoolError::Full));
+    spool.append_what_comes_again(records(1, 7)).await.unwrap();
+    assert_eq!(spool.append_what_comes_again(records(8, 1)).await, Err(SpoolError::Full));
+    assert!(!spool.totals.is_full());
+    spool.append(records(8, 1)).await.unwrap();
+    assert_eq!(spool.append(records(9, 1)).await, Err(SpoolError::Full));
+    assert!(spool.totals.is_full());
+    let first = spool.oldest(0, 1).await.unwrap()[0].0;
+    spool.remove(vec![first]).await.unwrap();
+    assert!(!spool.totals.is_full());
+    assert_eq!(contents(&spool).await, [2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
 async fn what_is_put_beside_leaves_the_order() {
     let place = Place::new("beside");
     let (spool, _thread) = place.open(LARGE);
