@@ -173,7 +173,8 @@ fn backend(
     let (offline, spool) = match &config.spool {
         Some(directory) => {
             let (spool, thread) =
-                Spool::open(directory, config.spool_max_bytes, spool_record::time_of).map_err(RunError::Spool)?;
+                Spool::open(directory, config.spool_max_bytes, spool_record::time_of, spool_record::is_readable)
+                    .map_err(RunError::Spool)?;
             let directory = Arc::new(Directory::open(directory, Arc::clone(key)));
             (Some(Arc::new(Offline::new(spool, directory, Arc::clone(metrics)))), Some(thread))
         }

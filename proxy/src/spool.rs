@@ -118,16 +118,20 @@ pub struct Spool {
 
 impl Spool {
     /// Opens the file in the directory or makes it. The thread ends with the last handle.
+    ///
+    /// Of a record one has to say when it was made, in Unix milliseconds, and whether it can be read: what was put beside and can be, by this
+    /// version, is in the order again.
     pub fn open(
         directory: &Path,
         max_bytes: u64,
         time_of: fn(&[u8]) -> u64,
+        is_readable: fn(&[u8]) -> bool,
     ) -> Result<(Spool, JoinHandle<()>), OpenError> {
         let failed = |error: io::Error| OpenError::Failed(directory.to_owned(), error.to_string());
         fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join(FILE);
         let totals = Arc::new(Totals::default());
-        let store = Store::open(path, time_of, Arc::clone(&totals))?;
+        let store = Store::open(path, time_of, is_readable, Arc::clone(&totals))?;
         let (orders, inbox) = mpsc::channel(WAITING_ORDERS);
         let filled = Arc::new(Notify::new());
         let told = Arc::clone(&filled);

@@ -90,6 +90,10 @@ pub fn read(bytes: &[u8]) -> Result<Record, Unreadable> {
     record.ok_or(Unreadable::Damaged)
 }
 
+pub fn is_readable(record: &[u8]) -> bool {
+    read(record).is_ok()
+}
+
 /// The time in a record's header in Unix milliseconds, without a look at the rest.
 pub fn time_of(record: &[u8]) -> u64 {
     let time = record.get(6..HEADER_LENGTH).and_then(|bytes| bytes.try_into().ok());

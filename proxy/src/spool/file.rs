@@ -89,6 +89,27 @@ fn first_look(database: &Database) -> Result<(u64, u64), redb::Error> {
     Ok((now.max(last).max(last_unreadable) + 1, bytes))
 }
 
+/// Puts what was put beside back into its place in the order, where it can be read by now: another version may have written it.
+pub(super) fn take_back(open: &mut Open, is_readable: fn(&[u8]) -> bool) -> Result<usize, redb::Error> {
+    let mut write = open.database.begin_write()?;
+    write.set_durability(Durability::Immediate)?;
+    let (mut bytes, mut count) = (open.bytes, 0);
+    {
+        let mut records = write.open_table(RECORDS)?;
+        let mut unreadable = write.open_table(UNREADABLE)?;
+        for entry in unreadable.extract_if(|_, record| is_readable(record))? {
+            let (key, record) = entry?;
+            records.insert(key.value(), record.value())?;
+            bytes += record.value().len() as u64;
+            count += 1;
+        }
+        write.open_table(TOTALS)?.insert(BYTES, bytes)?;
+    }
+    write.commit()?;
+    open.bytes = bytes;
+    Ok(count)
+}
+
 /// What is left undone in a file that is closed for good is no failure.
 pub(super) fn discard(database: Database) {
     let _ = guarded(|| {

@@ -37,7 +37,12 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the file or makes it; where the disk fails or is full, it is tried again with the first order.
-    pub(super) fn open(path: PathBuf, time_of: fn(&[u8]) -> u64, totals: Arc<Totals>) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        path: PathBuf,
+        time_of: fn(&[u8]) -> u64,
+        is_readable: fn(&[u8]) -> bool,
+        totals: Arc<Totals>,
+    ) -> Result<Self, OpenError> {
         let mut store = Store {
             path,
             time_of,
@@ -53,10 +58,20 @@ impl Store {
             Err(error) if file::is_of_the_disk(&error) => store.tell(&store.described(error)),
             opened => {
                 store.open = Some(opened.map_err(|error| store.described(error))?);
+                store.take_back(is_readable);
                 store.note_totals();
             }
         }
         Ok(store)
+    }
+
+    fn take_back(&mut self, is_readable: fn(&[u8]) -> bool) {
+        let Some(open) = &mut self.open else { return };
+        match guarded(|| file::take_back(open, is_readable)) {
+            Ok(0) => {}
+            Ok(records) => tracing::warn!(records, "requests that were put beside can be read: they are drained again"),
+            Err(error) => self.close(&error),
+        }
     }
 
     /// Until the last handle is gone.

@@ -13,7 +13,7 @@ impl Place {
     }
 
     fn open(&self, max_bytes: u64) -> (Spool, JoinHandle<()>) {
-        Spool::open(&self.0, max_bytes, |record| u64::from(record[0])).unwrap()
+        Spool::open(&self.0, max_bytes, |record| u64::from(record[0]), |_| false).unwrap()
     }
 }
 
@@ -93,6 +93,25 @@ async fn what_is_put_beside_leaves_the_order() {
 }
 
 #[tokio::test]
+async fn what_was_put_beside_is_in_its_place_again_when_a_start_can_read_it() {
+    let place = Place::new("back");
+    let (spool, thread) = place.open(LARGE);
+    spool.append(vec![vec![1; 10], vec![200; 10], vec![2; 10], vec![3; 10]]).await.unwrap();
+    let keys: Vec<u64> = spool.oldest(0, 4).await.unwrap().into_iter().map(|(key, _)| key).collect();
+    spool.put_beside(keys[1]).await.unwrap();
+    spool.put_beside(keys[2]).await.unwrap();
+    drop(spool);
+    thread.join().unwrap();
+    let (spool, thread) = Spool::open(&place.0, LARGE, |_| 0, |record| record[0] == 2).unwrap();
+    assert_eq!(contents(&spool).await, [1, 2, 3]);
+    assert_eq!(spool.totals.bytes.load(Ordering::Relaxed), 30);
+    drop(spool);
+    thread.join().unwrap();
+    let (spool, _thread) = Spool::open(&place.0, LARGE, |_| 0, |_| true).unwrap();
+    assert_eq!(contents(&spool).await, [1, 200, 2, 3]);
+}
+
+#[tokio::test]
 async fn file_that_was_taken_away_is_copied_to_its_path_before_anything_is_added() {
     let place = Place::new("taken");
     for (round, take_away) in [
@@ -157,7 +176,7 @@ async fn nothing_is_taken_while_the_path_belongs_to_another_process() {
 async fn second_process_is_kept_out() {
     let place = Place::new("lock");
     let (_spool, _thread) = place.open(LARGE);
-    let second = Spool::open(&place.0, LARGE, |_| 0);
+    let second = Spool::open(&place.0, LARGE, |_| 0, |_| true);
     assert!(matches!(second, Err(OpenError::InUse(_))));
 }
 
