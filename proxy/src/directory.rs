@@ -1,4 +1,4 @@
-//! Where links lead and what networks want to hear, known without the database and kept on disk beside the spool.
+//! Where links lead, which domains they have and what networks want to hear, known without the database and kept on disk beside the spool.
 //!
 //! The table is what `postback.routes()` gives. A redirect from it is the one the database would have given: both render
 //! with `postback_core::url_template`. Not for: whether a link exists. Whoever holds the key cannot tell a code that was
@@ -13,7 +13,7 @@ use postback_core::click_id::{BUCKETS, ClickIdText};
 use postback_core::short_code::{CodeKey, LinkId};
 use postback_core::url_template::{Ids, MACROS, UrlTemplate};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -49,6 +49,7 @@ pub struct RouteTable {
     campaigns: HashMap<i64, i64>,
     aliases: HashMap<String, i64>,
     networks: HashMap<String, NetworkAnswer>,
+    domains: HashSet<String>,
     /// The offers' templates, cut up.
     #[serde(skip)]
     templates: HashMap<i64, UrlTemplate>,
@@ -85,6 +86,7 @@ impl RouteTable {
         if !are_all {
             table.sends.clone_from(&self.sends);
             table.aliases.clone_from(&self.aliases);
+            table.domains.clone_from(&self.domains);
         }
         for row in rows {
             match (row.kind.as_str(), row.name, row.content, row.ids.offer_id) {
@@ -104,6 +106,9 @@ impl RouteTable {
                 ("network", Some(slug), Some(body), _) => {
                     let content_type = row.content_type.unwrap_or_default();
                     table.networks.insert(slug, NetworkAnswer { content_type, body });
+                }
+                ("domain", Some(domain), _, _) => {
+                    table.domains.insert(domain);
                 }
                 // A later minor version may tell more.
                 _ => {}
@@ -134,6 +139,7 @@ impl RouteTable {
             && self.campaigns == other.campaigns
             && self.aliases == other.aliases
             && self.networks == other.networks
+            && self.domains == other.domains
     }
 
     /// From where on to ask for sends: a transaction may commit one after others that are newer.
@@ -150,6 +156,11 @@ impl RouteTable {
 
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty()
+    }
+
+    /// Whether links have this domain, in whatever case it is written.
+    pub fn has_domain(&self, domain: &str) -> bool {
+        self.domains.contains(&domain.trim_end_matches('.').to_ascii_lowercase())
     }
 
     /// The bucket of an alias' link.

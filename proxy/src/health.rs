@@ -1,5 +1,5 @@
-//! The admin listener: `/healthz` (the process), `/readyz` (whether taps and postbacks can be recorded now) and
-//! `/metrics` (Prometheus text). Not for the public: bind it where only the operator and the balancer reach it.
+//! The admin listener: `/healthz` (the process), `/readyz` (whether taps and postbacks can be recorded now), `/metrics` (Prometheus text) and
+//! `/domains/{domain}` (whether links have it, for whoever makes certificates on demand). Not for the public: bind it where only the operator and the balancer reach it.
 
 use crate::answer::{self, Answer};
 use crate::database::Database;
@@ -10,7 +10,7 @@ use crate::routes::{Backend, Routes};
 use crate::server::{Handler, Phase};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderValue;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,8 @@ pub struct Health {
 impl Handler for Health {
     async fn handle(&self, _peer: IpAddr, request: Request<Incoming>) -> Answer {
         let path = request.uri().path();
-        if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+        let domain = domain_in(request.uri());
+        if domain.is_none() && !matches!(path, "/healthz" | "/readyz" | "/metrics") {
             return answer::not_found();
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -46,8 +47,17 @@ impl Handler for Health {
                 Ok(word) => answer::plain(StatusCode::OK, word),
                 Err(reason) => answer::plain(StatusCode::SERVICE_UNAVAILABLE, reason),
             },
-            _ => self.metrics(),
+            "/metrics" => self.metrics(),
+            _ => self.domain(domain.unwrap_or_default()),
         }
+    }
+}
+
+/// The domain that is asked about: the rest of the path or, as Caddy asks, the parameter.
+fn domain_in(uri: &Uri) -> Option<&str> {
+    match uri.path().strip_prefix("/domains")? {
+        "" | "/" => Some(uri.query()?.split('&').find_map(|pair| pair.strip_prefix("domain=")).unwrap_or_default()),
+        rest => rest.strip_prefix('/'),
     }
 }
 
@@ -74,6 +84,17 @@ impl Health {
             Ok(Err(_)) => Err("the database refuses\n"),
             Err(_) => Err("the database does not answer within a second\n"),
         }
+    }
+
+    fn domain(&self, domain: &str) -> Answer {
+        let Some(offline) = &self.offline else {
+            return answer::plain(StatusCode::SERVICE_UNAVAILABLE, "the domains are known where POSTBACK_SPOOL is set\n");
+        };
+        let table = offline.directory.table();
+        if table.is_empty() {
+            return answer::plain(StatusCode::SERVICE_UNAVAILABLE, "the domains are not known yet\n");
+        }
+        if table.has_domain(domain) { answer::plain(StatusCode::OK, "ok\n") } else { answer::not_found() }
     }
 
     fn metrics(&self) -> Answer {

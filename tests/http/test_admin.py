@@ -92,6 +92,11 @@ def test_admin_paths_do_not_exist_on_the_public_listener(proxy):
         assert (answer.status, answer.headers, answer.body) == (404, expected.headers, expected.body), path
 
 
+def test_domains_are_known_only_with_a_spool(proxy):
+    answer = proxy.admin("/domains/s.example.com")
+    assert (answer.status, answer.text) == (503, "the domains are known where POSTBACK_SPOOL is set\n")
+
+
 def test_public_paths_do_not_exist_on_the_admin_listener(proxy, campaign):
     for path in ("/", f"/{campaign.codes[1001]}", "/click?campaign=456", "/postback?click_id=a", "/healthz/"):
         assert proxy.admin(path).status == 404, path

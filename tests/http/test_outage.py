@@ -360,6 +360,23 @@ def test_send_that_commits_after_a_newer_one_is_learned_soon(start_spooling, pla
         assert proxy.get(f"/{code}").status == 302
 
 
+def test_domains_of_links_are_told_while_the_database_is_away(start_spooling, place):
+    place.execute(f"ALTER DATABASE {place.info.dbname} SET postback.base_url = 'https://Later.example.com:8443/x'")
+    proxy = start_spooling()
+    new_send = "SELECT postback.create_send(456, base_url => 'http://user@go.example.org')"
+    place.execute(new_send)
+    asked = {"/domains/s.example.com": 200, "/domains/S.Example.COM.": 200, "/domains?domain=s.example.com": 200,
+        "/domains/?x=1&domain=later.example.com": 200, "/domains/go.example.org": 200, "/domains/example.com": 404,
+        "/domains/s.example.com/": 404, "/domains/": 404, "/domains": 404, "/domains?domain=": 404, "/domainss.example.com": 404,
+        "/domains?domain=x.s.example.com": 404}  # fmt: skip
+    wait_until(lambda: proxy.admin("/domains/go.example.org").status == 200, "a new one is known")
+    with away(place):
+        assert {target: proxy.admin(target).status for target in asked} == asked
+        assert proxy.stop() == 0
+        proxy = start_spooling()
+        assert {target: proxy.admin(target).status for target in asked} == asked
+
+
 def test_full_spool_keeps_taps_from_no_database(start_spooling, place, ingest):
     ingest.may_not_call("receive_postbacks")
     proxy = start_spooling(ingest.url, spool_max_bytes=1 << 20)

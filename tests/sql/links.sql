@@ -30,6 +30,14 @@ SELECT postback.create_send(456) AS second_send \gset
 RESET postback.base_url;
 SELECT is((SELECT base_url FROM postback.sends WHERE send_id = :second_send), 'https://go.example.org/x', 'the setting postback.base_url is the default');
 
+-- Their domains.
+SET postback.base_url = 'https://Later.Example.com:8443';
+SELECT set_eq($$ SELECT name FROM postback.routes() WHERE kind = 'domain' $$, ARRAY['s.example.com', 'go.example.org', 'later.example.com'],
+    'the routes tell the domains of all links, and of the next ones');
+SELECT set_eq(format('SELECT name FROM postback.routes(%s) WHERE kind = ''domain''', :second_send), ARRAY['later.example.com'], 'or of newer sends');
+RESET postback.base_url;
+SELECT set_eq($$ SELECT name FROM postback.routes() WHERE kind = 'domain' $$, ARRAY['s.example.com', 'go.example.org'], 'without the setting, of the sends');
+
 -- Links.
 SELECT throws_ok('SELECT postback.mint_links(999, ''{1}'')', 'P0002', 'send 999 does not exist', 'minting for an unknown send is refused');
 SELECT throws_ok('SELECT postback.mint_links(NULL, ''{1}'')', 'P0002', NULL, 'minting for no send is refused');

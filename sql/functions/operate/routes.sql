@@ -1,4 +1,5 @@
--- What a proxy needs to answer without the database: where each send, alias and campaign leads, and what each network wants to hear.
+-- What a proxy needs to answer without the database: where each send, alias and campaign leads, what each network wants to hear, and which
+-- domains links have.
 -- The proxy keeps it on disk and asks often: for the newest sends only, and now and then for all.
 CREATE FUNCTION postback.routes(after_send_id bigint DEFAULT 0)
 RETURNS TABLE (
@@ -18,6 +19,15 @@ BEGIN
     RETURN QUERY
     SELECT 'send', s.send_id, NULL, NULL, NULL, s.campaign_id, s.segment_id, s.variant_id, s.offer_id
     FROM postback.sends AS s WHERE s.send_id > after_send_id;
+    RETURN QUERY
+    SELECT 'domain', 0::bigint, d.host, NULL, NULL, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint
+    FROM (
+        SELECT lower(substring(u.base_url FROM '^https?://(?:[^/@]*@)?([^/:@[]+)')) AS host
+        FROM (SELECT s.base_url FROM postback.sends AS s WHERE s.send_id > after_send_id
+            UNION SELECT current_setting('postback.base_url', true)) AS u
+    ) AS d
+    WHERE d.host IS NOT NULL
+    GROUP BY d.host;
     -- There may be very many, of an earlier system: only with all the rest.
     IF after_send_id = 0 THEN
         RETURN QUERY
@@ -27,5 +37,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postback.routes(bigint) IS
-    'What a proxy needs to redirect and to answer networks without the database, one row per offer, network, campaign, send and alias. '
-    'With after_send_id only the sends above it, and no aliases.';
+    'What a proxy needs to redirect and to answer networks without the database, one row per offer, network, campaign, send, alias and domain of links. '
+    'With after_send_id only the sends above it and their domains, and no aliases.';
