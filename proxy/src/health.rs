@@ -88,7 +88,10 @@ impl Health {
 
     fn domain(&self, domain: &str) -> Answer {
         let Some(offline) = &self.offline else {
-            return answer::plain(StatusCode::SERVICE_UNAVAILABLE, "the domains are known where POSTBACK_SPOOL is set\n");
+            return answer::plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the domains are known where POSTBACK_SPOOL is set\n",
+            );
         };
         let table = offline.directory.table();
         if table.is_empty() {

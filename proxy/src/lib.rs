@@ -298,5 +298,9 @@ fn connection_limit(max_deliveries: Option<usize>) -> usize {
     let descriptors = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let descriptors = descriptors.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let others = RESERVED_DESCRIPTORS + max_deliveries.unwrap_or_default();
-    descriptors.saturating_sub(others).clamp(RESERVED_DESCRIPTORS, MAX_CONNECTIONS)
+    let connections = descriptors.saturating_sub(others).clamp(RESERVED_DESCRIPTORS, MAX_CONNECTIONS);
+    if connections < MAX_CONNECTIONS {
+        tracing::warn!(connections, descriptors, "the limit of open files allows only so many clients at once");
+    }
+    connections
 }

@@ -219,6 +219,7 @@ impl<H: Handler> Connection<H> {
 mod tests {
     use super::*;
     use crate::answer;
+    use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     struct NotFound;
@@ -236,6 +237,58 @@ mod tests {
         let connection = Connection::new(Arc::new(NotFound), IpAddr::from([127, 0, 0, 1]));
         tokio::spawn(async move { connection.serve(&http(), stream, phases).await });
         (client, phase)
+    }
+
+    /// A server on a socket of its own, and who ends it.
+    async fn listening(connections: usize, balancers: Option<Arc<[IpNet]>>) -> (SocketAddr, watch::Sender<Phase>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (phase, phases) = watch::channel(Phase::Running);
+        let limits = Limits { connections, open: Gauge::default(), unreadable: Counter::default(), balancers };
+        tokio::spawn(serve(listener, Arc::new(NotFound), limits, phases));
+        (address, phase)
+    }
+
+    #[tokio::test]
+    async fn a_client_above_the_limit_waits_until_another_has_gone() {
+        const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (address, _phase) = listening(2, None).await;
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(REQUEST).await.unwrap();
+            clients.push(client);
+        }
+        let mut third = clients.pop().unwrap();
+        let mut byte = [0];
+        for client in &mut clients {
+            client.read_exact(&mut byte).await.unwrap();
+        }
+        // The others have been asked and answered once more: it had its chance.
+        for client in &mut clients {
+            client.write_all(REQUEST).await.unwrap();
+            let mut answers = [0; 1024];
+            let mut seen = 0;
+            while !answers[..seen].ends_with(b"not found\n") {
+                seen += client.read(&mut answers[seen..]).await.unwrap();
+            }
+        }
+        assert_eq!(third.try_read(&mut byte).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        clients.pop();
+        third.read_exact(&mut byte).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_balancer_that_sends_no_header_is_hung_up_on_at_the_deadline() {
+        for begun in ["", "PROXY TCP4 ", "\r\n\r\n\0\r\nQUIT\n\x21"] {
+            let (address, _phase) = listening(2, Some(Arc::from(["127.0.0.1/32".parse().unwrap()]))).await;
+            let start = Instant::now();
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(begun.as_bytes()).await.unwrap();
+            let ended = client.read(&mut [0]).await;
+            assert!(ended.is_err() || ended.is_ok_and(|length| length == 0), "{begun:?}");
+            assert_eq!(start.elapsed().as_secs(), HEADER_DEADLINE.as_secs(), "{begun:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
