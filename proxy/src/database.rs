@@ -124,18 +124,9 @@ impl Database {
 
     /// Asks again what each new connection is asked: a reload changes settings under those that are open, and an update the version.
     pub async fn check(&self) -> Result<(), String> {
-        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
-        match timeout(CALL_DEADLINE, unfitness(&connection, self.allow_unsafe)).await {
-            Ok(Ok(unfit)) => {
-                note(&self.fitness, unfit.clone());
-                unfit.map_or(Ok(()), |unfit| Err(unfit.to_string()))
-            }
-            Ok(Err(error)) => Err(described(&error)),
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
-            }
-        }
+        let unfit = self.ask(async |client| unfitness(client, self.allow_unsafe).await).await?;
+        note(&self.fitness, unfit.clone());
+        unfit.map_or(Ok(()), |unfit| Err(unfit.to_string()))
     }
 
     /// A connection, new or used. A failure is logged when its reason is new, and the recovery after it.
@@ -168,67 +159,88 @@ impl Database {
 
     /// The key of the short codes.
     pub async fn code_key(&self) -> Result<Vec<u8>, String> {
-        let row = self.ask("SELECT postback.code_key()").await?;
-        row.try_get(0).map_err(|error| described(&error))
+        Ok(self.ask(async |client| client.query_one("SELECT postback.code_key()", &[]).await?.try_get(0)).await?)
     }
 
     /// What is needed to answer without the database; only the sends above this one, or all with 0.
     pub async fn routes(&self, after_send_id: i64) -> Result<Vec<RouteRow>, String> {
-        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
-        let rows = match timeout(CALL_DEADLINE, connection.query(ROUTES, &[&after_send_id])).await {
-            Ok(rows) => rows.map_err(|error| described(&error))?,
-            Err(_) => {
-                drop(Object::take(connection));
-                return Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()));
-            }
-        };
+        let rows = self.ask(async |client| client.query(ROUTES, &[&after_send_id]).await).await?;
         rows.iter().map(|row| route_row(row).map_err(|error| described(&error))).collect()
     }
 
     /// Hands over a spooled request that the database refuses otherwise.
     pub async fn keep_dead_letter(&self, record: &Record, bytes: &[u8], failure: &str) -> Result<(), Failure> {
-        let connection = self.connection().await?;
         let requested_at = UNIX_EPOCH + Duration::from_millis(spool_record::time_of(bytes));
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&record.kind(), &record.id(), &requested_at, &record.described(), &bytes, &failure];
-        match timeout(CALL_DEADLINE, connection.query_one(KEEP_DEAD_LETTER, &parameters)).await {
-            Ok(result) => result.map(drop).map_err(|error| Failure::of(&error)),
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(Failure::Lost)
-            }
-        }
+        self.ask(async |client| client.query_one(KEEP_DEAD_LETTER, &parameters).await).await?;
+        Ok(())
     }
 
     /// Whether the database answers at all.
     pub async fn ping(&self) -> Result<(), String> {
-        self.ask("SELECT 1").await.map(drop)
+        self.ask(async |client| client.query_one("SELECT 1", &[]).await).await?;
+        Ok(())
     }
 
     /// Tells how much is in the spool.
     pub async fn report_spool(&self, listen: &str, totals: &Totals) -> Result<(), String> {
         let [records, bytes, oldest] = [&totals.records, &totals.bytes, &totals.oldest_unix_ms]
             .map(|total| i64::try_from(total.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
-        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
         let parameters: [&(dyn ToSql + Sync); 4] = [&listen, &records, &bytes, &oldest];
-        match timeout(CALL_DEADLINE, connection.query_one(REPORT_SPOOL, &parameters)).await {
-            Ok(row) => row.map(drop).map_err(|error| described(&error)),
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
-            }
-        }
+        self.ask(async |client| client.query_one(REPORT_SPOOL, &parameters).await).await?;
+        Ok(())
     }
 
-    /// One row of a question without parameters; the error is for the log, no client data is in it.
-    async fn ask(&self, sql: &str) -> Result<Row, String> {
-        let connection = self.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
-        match timeout(CALL_DEADLINE, connection.query_one(sql, &[])).await {
-            Ok(row) => row.map_err(|error| described(&error)),
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(format!("no answer within {} s", CALL_DEADLINE.as_secs()))
-            }
+    async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Unanswered> {
+        let connection = self.connection().await.map_err(|_| Unanswered::Unreachable)?;
+        in_time(&mut Some(connection), CALL_DEADLINE, question).await
+    }
+}
+
+/// Why a question beside the requests has no answer.
+enum Unanswered {
+    Unreachable,
+    Late(Duration),
+    Failed(tokio_postgres::Error),
+}
+
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Unreachable => Failure::Unreachable,
+            Unanswered::Late(_) => Failure::Lost,
+            Unanswered::Failed(error) => Failure::of(&error),
+        }
+    }
+}
+
+/// For the log: no client data is in it.
+impl From<Unanswered> for String {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Unreachable => "the database cannot be reached".to_owned(),
+            Unanswered::Late(deadline) => format!("no answer within {} s", deadline.as_secs()),
+            Unanswered::Failed(error) => described(&error),
+        }
+    }
+}
+
+/// Asks on a connection. One that does not answer in time is given up: what it was asked may still be going on there.
+async fn in_time<T>(
+    connection: &mut Option<Object>,
+    deadline: Duration,
+    question: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+) -> Result<T, Unanswered> {
+    let Some(open) = connection else { return Err(Unanswered::Unreachable) };
+    match timeout(deadline, question(open)).await {
+        Ok(answer) => answer.map_err(Unanswered::Failed),
+        Err(_) => {
+            connection.take().map(Object::take);
+            Err(Unanswered::Late(deadline))
         }
     }
 }

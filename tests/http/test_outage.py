@@ -170,14 +170,20 @@ def test_proxy_that_starts_without_a_database_redirects_every_own_link(start_spo
 
 def test_spool_that_is_deleted_under_the_proxy_is_made_anew(start_spooling, place, tmp_path):
     spool, tap = tmp_path / "spool", f"/{place.campaign.codes[1001]}"
+
+    def delete():
+        # All at once: the proxy may be making files in it.
+        spool.rename(tmp_path / "gone")
+        shutil.rmtree(tmp_path / "gone")
+
     proxy = start_spooling()
-    shutil.rmtree(spool)
+    delete()
     wait_until(lambda: {path.name for path in spool.glob("*")} >= {"routes.json", "code_key"}, "both are on disk again")
     with away(place):
         wait_until(lambda: proxy.get(tap).status == 302 and proxy.metric("spooled_total") > 0, "taps go into the spool")
-        shutil.rmtree(spool)
+        delete()
         wait_until((spool / "spool.redb").exists, "what it held is on disk again, without another request")
-        shutil.rmtree(spool)
+        delete()
         assert [proxy.get(tap).status for _ in range(5)] == [302] * 5
         taps = proxy.metric("spooled_total")
         # It dies, and the next one has nothing but the disk.

@@ -1,11 +1,10 @@
 //! The extension's maintenance: each task is a statement of its own, so that it commits by itself and has its own time. Not for:
 //! what the tasks are, the extension says that.
 
-use super::{CALL_DEADLINE, Database, described};
+use super::{CALL_DEADLINE, Database, Unanswered, described, in_time};
 use deadpool_postgres::Object;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -46,33 +45,14 @@ impl Maintenance {
         if self.connection.as_ref().is_some_and(|connection| self.database.may_use(connection)) {
             return Ok(());
         }
-        let connection = self.database.connection().await.map_err(|_| "the database cannot be reached".to_owned())?;
-        match timeout(CALL_DEADLINE, connection.batch_execute(SET_TIMEOUT)).await {
-            Ok(Ok(())) => {
-                self.connection = Some(connection);
-                Ok(())
-            }
-            failed => {
-                drop(Object::take(connection));
-                Err(match failed {
-                    Ok(Err(error)) => described(&error),
-                    _ => format!("no answer within {} s", CALL_DEADLINE.as_secs()),
-                })
-            }
-        }
+        let connection = self.database.connection().await.map_err(|_| Unanswered::Unreachable)?;
+        let mut connection = Some(connection);
+        in_time(&mut connection, CALL_DEADLINE, async |client| client.batch_execute(SET_TIMEOUT).await).await?;
+        self.connection = connection;
+        Ok(())
     }
 
     async fn query(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, String> {
-        let connection = self.connection.take().ok_or_else(|| "there is no connection".to_owned())?;
-        match timeout(DEADLINE, connection.query(sql, parameters)).await {
-            Ok(result) => {
-                self.connection = Some(connection);
-                result.map_err(|error| described(&error))
-            }
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(format!("no answer within {} s", DEADLINE.as_secs()))
-            }
-        }
+        Ok(in_time(&mut self.connection, DEADLINE, async |client| client.query(sql, parameters).await).await?)
     }
 }
