@@ -73,7 +73,7 @@ def under_load(start_machine, seed, record):
     def run(fault, machine=None, **settings):
         machine = machine or start_machine(**settings)
         chance = random.Random(seed)
-        ledger = Ledger(machine.proxy.listen, machine.campaign.codes.values(), seed)
+        ledger = Ledger(machine, seed)
         try:
             wait_until(ledger.has_acked_more(chance.randint(100, 400)), "the load is running")
             fault(machine, ledger, chance)
@@ -85,16 +85,16 @@ def under_load(start_machine, seed, record):
         recovered_after = time.monotonic() - healed_at
         with machine.connect() as database:
             outcome = ledger.compare(database)
-            dead_letters, orphans, messages, conversions = database.execute(
+            dead_letters, orphans, sales, conversions = database.execute(
                 "SELECT (SELECT count(*) FROM postback.dead_letters), (SELECT count(*) FROM _postback.orphans), "
-                "(SELECT count(*) FROM postback.postbacks), (SELECT count(*) FROM postback.conversions)"
+                "(SELECT count(DISTINCT transaction_id) FROM postback.postbacks), (SELECT count(*) FROM postback.conversions)"
             ).fetchone()
         record(outcome, recovered_after)
         assert outcome.acked > 0
         assert outcome.holds(), outcome
         assert ledger.failed == {}, "every request is redirected or answered"
         # A postback that was drained before its click has found it.
-        assert (dead_letters, orphans, conversions) == (0, 0, messages)
+        assert (dead_letters, orphans, conversions) == (0, 0, sales)
         return machine, ledger, outcome
 
     return run

@@ -17,12 +17,15 @@ class Liar:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self):
-                liar.waiting.put((self.path, self.headers["User-Agent"]))
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                liar.waiting.put((self.command, self.path, body, dict(self.headers)))
                 self.send_response(200 if self.path.startswith("/postback") else 302)
                 self.send_header("Location", "https://network.example.com/?aff_click_id=none")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            do_GET = do_HEAD = do_POST = answer
 
             def log_message(self, *_):
                 pass
@@ -36,9 +39,9 @@ class Liar:
     def forward(self, listen):
         connection = http.client.HTTPConnection(listen)
         while True:
-            target, agent = self.waiting.get()
+            request = self.waiting.get()
             try:
-                connection.request("GET", target, headers={"User-Agent": agent})
+                connection.request(*request)
                 connection.getresponse().read()
             except (OSError, http.client.HTTPException):
                 return  # what waits is lost, as it would be with a process that has died

@@ -113,6 +113,8 @@ class Machine:
         self.database = cluster.create_database()
         with self.connect() as database:
             self.campaign = Campaign(database, subscribers=range(1, 2001))
+            aliases = "INSERT INTO postback.link_aliases SELECT 'alias-' || subscriber_id, link_id FROM postback.links WHERE subscriber_id <= 50"
+            self.aliases = [alias for (alias,) in database.execute(f"{aliases} RETURNING alias")]
         self.proxy = self.start_proxy().wait_until_ready()
         wait_until((pathlib.Path(spool) / "routes.json").exists, "the routes are on disk")
 

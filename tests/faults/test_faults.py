@@ -138,7 +138,7 @@ def test_control_an_early_ack_is_found_out(start_machine, seed, record):
     """A middle man who acks before the proxy has the request: the harness must see what he loses."""
     machine = start_machine()
     with Liar(machine.proxy.listen) as liar:
-        ledger = Ledger(liar.listen, machine.campaign.codes.values(), seed)
+        ledger = Ledger(machine, seed, liar.listen)
         try:
             wait_until(lambda: liar.forwarded > 200, "the load is running")
             os.kill(machine.proxy.process.pid, signal.SIGSTOP)
@@ -162,7 +162,7 @@ def test_control_a_commit_that_is_not_flushed_is_found_out(start_machine, seed, 
         database.execute(f"ALTER DATABASE {machine.database} SET synchronous_commit = off")
         database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postback-proxy'")
         wal_writer = database.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'").fetchone()[0]
-    ledger = Ledger(machine.proxy.listen, machine.campaign.codes.values(), seed)
+    ledger = Ledger(machine, seed)
     try:
         wait_until(ledger.has_acked_more(200), "the load is running")
         os.kill(wal_writer, signal.SIGSTOP)
@@ -180,4 +180,4 @@ def test_control_a_commit_that_is_not_flushed_is_found_out(start_machine, seed, 
 
 
 def test_every_kind_of_request_is_in_the_load():
-    assert {kind_of(number) for number in range(10)} == {"click", "foreign", "postback"}
+    assert {kind_of(number) for number in range(10)} == {"click", "foreign", "alias", "head", "postback", "posted"}

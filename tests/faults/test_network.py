@@ -1,6 +1,7 @@
 """Faults of the way between proxy and database under load: silence, lost answers, no connection to be had."""
 
 import contextlib
+import http.client
 
 import psycopg
 import pytest
@@ -43,6 +44,27 @@ def test_killed_proxy_between_commit_and_answer(under_load, middleman):
 
     _, ledger, outcome = under_load(fault, through=middleman)
     assert 0 < outcome.unknown <= 2 * len(ledger.threads)
+
+
+def test_sale_that_was_stored_and_not_answered_is_sent_again(start_machine, middleman):
+    machine = start_machine(through=middleman, postback_connections=1)
+    click_id = machine.proxy.get(f"/{machine.campaign.codes[1]}").location.split("=")[1]
+    earlier, sale = (f"/postback?transaction_id={name}&payout=1.00&click_id={click_id}" for name in ("t1", "t2"))
+    assert machine.proxy.get(earlier).status == 200, "its statement is prepared: the next one needs no other answer"
+    verdicts = "SELECT array_agg(verdict::text ORDER BY verdict) FROM postback.postbacks WHERE transaction_id = 't2'"
+    middleman.passes_answers.clear()
+    network = http.client.HTTPConnection(machine.proxy.listen)
+    network.request("GET", sale)
+    with machine.connect() as database:
+        wait_until(lambda: database.execute(verdicts).fetchone()[0] == ["accepted"], "the sale is stored")
+        machine.kill_proxy()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            network.getresponse()
+        middleman.passes_answers.set()
+        machine.restart_proxy()
+        assert machine.proxy.wait_until_ready().get(sale).status == 200
+        assert database.execute(verdicts).fetchone()[0] == ["accepted", "duplicate"]
+        assert database.execute("SELECT array_agg(payout::text) FROM postback.conversions").fetchone()[0] == ["1.00"] * 2
 
 
 def test_no_connection_left(under_load):
