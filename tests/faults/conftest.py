@@ -16,7 +16,7 @@ from support import wait_until
 
 SEEDS = range(1, int(os.environ.get("POSTBACK_FAULT_SEEDS", "1")) + 1)
 COLUMNS = ("case", "seed", "requests", "acked", "failed", "unknown", "lost", "unexpected", "duplicated", "recovered s", "stall s")
-seen = []
+seen, remarks = [], []
 
 
 def pytest_generate_tests(metafunc):
@@ -64,6 +64,12 @@ def record(request):
 
 
 @pytest.fixture
+def remark():
+    """Adds a sentence below the table."""
+    return remarks.append
+
+
+@pytest.fixture
 def under_load(start_machine, seed, record):
     """Runs a fault under load: `fault(machine, ledger, chance)` breaks and heals; then the ledger is compared.
 
@@ -101,11 +107,12 @@ def under_load(start_machine, seed, record):
 
 
 def pytest_terminal_summary(terminalreporter):
-    if not seen:
-        return
-    terminalreporter.write_line(" | ".join(COLUMNS))
+    if seen:
+        terminalreporter.write_line(" | ".join(COLUMNS))
     for name, seed, outcome, recovered_after in seen:
         counts = (outcome.requests, outcome.acked, outcome.failed, outcome.unknown, outcome.lost, outcome.unexpected, outcome.duplicated)
         terminalreporter.write_line(
             " | ".join([name, str(seed), *map(str, counts), f"{recovered_after:.1f}", f"{outcome.longest_stall:.1f}"])
         )
+    for sentence in remarks:
+        terminalreporter.write_line(sentence)

@@ -107,12 +107,12 @@ class Cluster:
 class Machine:
     """The cluster, a campaign in it, and a proxy with a spool before it; each machine has a database of its own."""
 
-    def __init__(self, cluster, spool, through=None, environment=(), **settings):
+    def __init__(self, cluster, spool, through=None, environment=(), subscribers=2000, **settings):
         self.cluster, self.spool, self.settings, self.through = cluster, spool, settings, through
         self.environment = dict(environment)
         self.database = cluster.create_database()
         with self.connect() as database:
-            self.campaign = Campaign(database, subscribers=range(1, 2001))
+            self.campaign = Campaign(database, subscribers=range(1, subscribers + 1))
             aliases = "INSERT INTO postback.link_aliases SELECT 'alias-' || subscriber_id, link_id FROM postback.links WHERE subscriber_id <= 50"
             self.aliases = [alias for (alias,) in database.execute(f"{aliases} RETURNING alias")]
         self.proxy = self.start_proxy().wait_until_ready()
