@@ -111,7 +111,7 @@ class Proxy:
 
     opener = urllib.request.build_opener(NoRedirect)
 
-    def __init__(self, url, addresses=None, environment=(), **settings):
+    def __init__(self, url, addresses=None, environment=(), prefix=(), **settings):
         self.listen, self.admin_listen = addresses or (free_address(), free_address())
         self.base_url = f"http://{self.listen}"
         self.log_lines = []
@@ -128,7 +128,7 @@ class Proxy:
         environment.update({f"POSTBACK_{name.upper()}": str(value) for name, value in settings.items()})
         self.log_path = pathlib.Path(os.environ["POSTBACK_TESTS_DIR"]) / f"proxy-{self.listen.replace(':', '-')}.log"
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([PROXY], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*prefix, PROXY], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     @property
     def log(self):

@@ -107,15 +107,15 @@ class Cluster:
 class Machine:
     """The cluster, a campaign in it, and a proxy with a spool before it; each machine has a database of its own."""
 
-    def __init__(self, cluster, spool, through=None, environment=(), subscribers=2000, **settings):
+    def __init__(self, cluster, spool, through=None, addresses=None, environment=(), prefix=(), subscribers=2000, **settings):
         self.cluster, self.spool, self.settings, self.through = cluster, spool, settings, through
-        self.environment = dict(environment)
+        self.environment, self.prefix = dict(environment), prefix
         self.database = cluster.create_database()
         with self.connect() as database:
             self.campaign = Campaign(database, subscribers=range(1, subscribers + 1))
             aliases = "INSERT INTO postback.link_aliases SELECT 'alias-' || subscriber_id, link_id FROM postback.links WHERE subscriber_id <= 50"
             self.aliases = [alias for (alias,) in database.execute(f"{aliases} RETURNING alias")]
-        self.proxy = self.start_proxy().wait_until_ready()
+        self.proxy = self.start_proxy(addresses).wait_until_ready()
         wait_until((pathlib.Path(spool) / "routes.json").exists, "the routes are on disk")
 
     def connect(self):
@@ -125,11 +125,11 @@ class Machine:
         self.proxy.process.kill()
         self.proxy.process.wait()
 
-    def start_proxy(self, addresses=None):
+    def start_proxy(self, addresses):
         url = self.cluster.url(self.database)
         if self.through:
-            url = f"postgresql://{self.cluster.address['user']}@127.0.0.1:{self.through.port}/{self.database}"
-        return Proxy(url, addresses, self.environment, spool=self.spool, **self.settings)
+            url = f"postgresql://{self.cluster.address['user']}@{self.through}/{self.database}"
+        return Proxy(url, addresses, self.environment, self.prefix, spool=self.spool, **self.settings)
 
     def restart_proxy(self):
         self.proxy = self.start_proxy((self.proxy.listen, self.proxy.admin_listen))

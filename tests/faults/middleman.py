@@ -15,7 +15,7 @@ class Middleman:
         self.passes_requests.set()
         self.passes_answers.set()
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.server = "{}:{}".format(*self.listener.getsockname())
         self.ended = threading.Event()
         self.acceptor = threading.Thread(target=self.accept, daemon=True)
         self.acceptor.start()
