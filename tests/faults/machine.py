@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import subprocess
 
@@ -28,16 +29,19 @@ class Cluster:
         self.directory = directory
         self.settings = [argument for name, value in settings.items() for argument in ("--set", f"{name}={value}")]
         self.tool("start", *self.settings).check_returncode()
-        printed = subprocess.run([TOOL, "env", directory], check=True, capture_output=True, text=True).stdout
-        settings = dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
-        self.address = {"host": settings["PGHOST"], "port": settings["PGPORT"], "user": settings["PGUSER"]}
-        self.home = pathlib.Path(settings["PGPASSFILE"]).parent
+        self.read_address()
         self.databases = 0
         with self.connect("postgres") as server:
             server.execute(f"CREATE DATABASE {TEMPLATE}")
         with self.connect(TEMPLATE) as database:
             database.execute("CREATE EXTENSION postback")
             database.execute("SELECT postback.install()")
+
+    def read_address(self):
+        printed = subprocess.run([TOOL, "env", self.directory], check=True, capture_output=True, text=True).stdout
+        settings = dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
+        self.address = {"host": settings["PGHOST"], "port": settings["PGPORT"], "user": settings["PGUSER"]}
+        self.home = pathlib.Path(settings["PGPASSFILE"]).parent
 
     def create_database(self):
         self.databases += 1
@@ -62,8 +66,10 @@ class Cluster:
     def connect(self, name):
         return psycopg.connect(dbname=name, autocommit=True, **self.address)
 
-    def url(self, name):
-        return "postgresql:///{}?host={host}&port={port}&user={user}".format(name, **self.address)
+    def url(self, name, *others):
+        """Of a database, here or on another cluster, whichever takes writes."""
+        hosts, ports = (",".join(cluster.address[key] for cluster in (self, *others)) for key in ("host", "port"))
+        return f"dbname={name} host={hosts} port={ports} user={self.address['user']}"
 
     @property
     def postmaster(self):
@@ -104,11 +110,38 @@ class Cluster:
             os.kill(process, signal.SIGCONT)
 
 
+class Standby(Cluster):
+    """A copy of a cluster that follows it: the cluster commits nothing that the copy does not have."""
+
+    def __init__(self, directory, primary):
+        self.directory, self.settings = directory, []
+        # A cluster of its own first: the tool knows whose the directory must be.
+        self.tool("start").check_returncode()
+        self.read_address()
+        self.stop()
+        shutil.rmtree(self.home / "data")
+        owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        copy = [pathlib.Path(os.environ["POSTBACK_TESTS_BIN"]) / "pg_basebackup", "--write-recovery-conf", "--checkpoint=fast"]
+        source = [f"--dbname=host={primary.address['host']} port={primary.address['port']} user={primary.address['user']}"]
+        subprocess.run([*owner, *copy, *source, f"--pgdata={self.home}/data"], check=True, cwd="/")
+        self.start()
+        with primary.connect("postgres") as server:
+            server.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            server.execute("SELECT pg_reload_conf()")
+            state = "SELECT sync_state FROM pg_stat_replication"
+            wait_until(lambda: server.execute(state).fetchall() == [("sync",)], "the standby is synchronous")
+
+    def promote(self):
+        with self.connect("postgres") as server:
+            assert server.execute("SELECT pg_promote()").fetchone()[0]
+
+
 class Machine:
     """The cluster, a campaign in it, and a proxy with a spool before it; each machine has a database of its own."""
 
-    def __init__(self, cluster, spool, through=None, addresses=None, environment=(), prefix=(), subscribers=2000, **settings):
+    def __init__(self, cluster, spool, standby=None, through=None, addresses=None, environment=(), prefix=(), subscribers=2000, **settings):
         self.cluster, self.spool, self.settings, self.through = cluster, spool, settings, through
+        self.standbys = [standby] if standby else []
         self.environment, self.prefix = dict(environment), prefix
         self.database = cluster.create_database()
         with self.connect() as database:
@@ -126,7 +159,7 @@ class Machine:
         self.proxy.process.wait()
 
     def start_proxy(self, addresses):
-        url = self.cluster.url(self.database)
+        url = self.cluster.url(self.database, *self.standbys)
         if self.through:
             url = f"postgresql://{self.cluster.address['user']}@{self.through}/{self.database}"
         return Proxy(url, addresses, self.environment, self.prefix, spool=self.spool, **self.settings)
