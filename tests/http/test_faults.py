@@ -26,8 +26,8 @@ def place(databases):
         yield connection
 
 
-def tap_forever(proxy, database):
-    code = database.campaign.codes[1001]
+def tap_forever(proxy, database, code=None):
+    code = code or database.campaign.codes[1001]
     return Load(proxy, lambda number: f"/{code}", lambda number: {"User-Agent": f"Mozilla/5.0 (X11) Gecko/{number}"})
 
 
@@ -97,9 +97,12 @@ def test_sigint_stops_it_too(start_proxy, place):
     assert proxy.process.wait(timeout=10) == 0
 
 
-def test_killed_backends_under_load_lose_and_double_no_click(start_proxy, place):
+@pytest.mark.parametrize("code", [None, "spring-sale"], ids=["a code", "an alias"])
+def test_killed_backends_under_load_lose_and_double_no_click(start_proxy, place, code):
+    # An alias names no bucket, so its taps go a way of their own.
+    place.execute("INSERT INTO postback.link_aliases SELECT 'spring-sale', link_id FROM postback.links WHERE subscriber_id = 1001")
     proxy = start_proxy(database_url(place))
-    load = tap_forever(proxy, place)
+    load = tap_forever(proxy, place, code)
     for _ in range(15):
         wait_until(load.has_answered(len(load.answered) + 300), "taps are recorded again")
         assert place.execute(KILL).fetchone()[0] > 0

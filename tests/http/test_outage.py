@@ -383,6 +383,23 @@ def test_domains_of_links_are_told_while_the_database_is_away(start_spooling, pl
         assert {target: proxy.admin(target).status for target in asked} == asked
 
 
+def test_internal_error_that_passes_buries_nothing(start_spooling, place):
+    proxy = start_spooling()
+    with away(place):
+        assert [proxy.get(f"/{code}").status for code in place.campaign.codes.values()] == [302] * 3
+        place.execute("""
+            CREATE SEQUENCE public.tries;
+            CREATE FUNCTION public.fail_twice() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+                IF nextval('public.tries') <= 2 THEN RAISE 'planted' USING ERRCODE = 'XX000'; END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER fail_twice BEFORE INSERT ON postback.clicks FOR EACH ROW EXECUTE FUNCTION public.fail_twice();
+        """)
+    wait_until_drained(proxy)
+    counts = "SELECT (SELECT count(*) FROM postback.clicks), (SELECT count(*) FROM postback.dead_letters), last_value FROM public.tries"
+    assert place.execute(counts).fetchone() == (3, 0, 5)
+
+
 def test_full_spool_keeps_taps_from_no_database(start_spooling, place, ingest):
     ingest.may_not_call("receive_postbacks")
     proxy = start_spooling(ingest.url, spool_max_bytes=1 << 20)
