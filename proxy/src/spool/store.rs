@@ -21,15 +21,21 @@ const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// An empty file that is larger is cut back.
 const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// What is known of the file at the path.
+enum Standing {
+    Sound,
+    /// The disk has failed on it: what it did not take may be missing at the next look.
+    Suspect,
+    /// With what could be read in it, if anything could.
+    Damaged(Option<Box<Salvage>>),
+}
+
 pub(super) struct Store {
     path: PathBuf,
     time_of: fn(&[u8]) -> u64,
     open: Option<Open>,
     retry_at: Instant,
-    /// Whether the file at the path is damaged, or may be in what the disk has failed to take.
-    is_suspect: bool,
-    /// What could be read in it.
-    rescued: Option<Box<Salvage>>,
+    standing: Standing,
     /// Why it cannot be opened, as the log says.
     told: Option<String>,
     totals: Arc<Totals>,
@@ -48,8 +54,7 @@ impl Store {
             time_of,
             open: None,
             retry_at: Instant::now(),
-            is_suspect: false,
-            rescued: None,
+            standing: Standing::Sound,
             told: None,
             totals,
         };
@@ -244,10 +249,11 @@ impl Store {
         let Some(open) = self.open.take() else { return };
         // What lies at the path by now may be another file, and whole.
         let is_at_fault = open.is_at(&self.path);
-        if file::is_corruption(error) && is_at_fault {
-            self.rescued = Some(Box::new(salvage(&open.database)));
+        if is_at_fault && file::is_corruption(error) {
+            self.standing = Standing::Damaged(Some(Box::new(salvage(&open.database))));
+        } else if is_at_fault && file::is_failure_of_the_disk(error) {
+            self.standing = Standing::Suspect;
         }
-        self.is_suspect |= (file::is_corruption(error) || file::is_failure_of_the_disk(error)) && is_at_fault;
         discard(open.database);
     }
 
@@ -259,22 +265,22 @@ impl Store {
 
     /// Opens the file at the path; one that cannot be trusted is replaced.
     fn open_or_begin(&mut self) -> Result<Open, redb::Error> {
-        if self.rescued.is_none() {
+        if !matches!(self.standing, Standing::Damaged(_)) {
             match file::open(&self.path) {
-                Ok(open) if !self.is_suspect => return Ok(open),
+                Ok(open) if matches!(self.standing, Standing::Sound) => return Ok(open),
                 Ok(open) => {
-                    self.rescued = Some(Box::new(salvage(&open.database)));
+                    self.standing = Standing::Damaged(Some(Box::new(salvage(&open.database))));
                     discard(open.database);
                 }
                 Err((error, found)) if file::is_corruption(&error) => {
                     tracing::error!(%error, "the spool cannot be read");
-                    self.rescued = found;
+                    self.standing = Standing::Damaged(found);
                 }
                 Err((error, _)) => return Err(error),
             }
         }
         let new = guarded(|| self.replaced())?;
-        (self.is_suspect, self.rescued) = (false, None);
+        self.standing = Standing::Sound;
         Ok(new)
     }
 
@@ -287,8 +293,8 @@ impl Store {
             return Err(error.into());
         }
         let mut new = file::open(&path).map_err(|(error, _)| error)?;
-        match &self.rescued {
-            Some(found) => {
+        match &self.standing {
+            Standing::Damaged(Some(found)) => {
                 let (records, all) = (found.records.len(), found.is_whole);
                 tracing::error!(records, all, "the spool is begun anew, with what could be read");
                 add(&mut new, found)?;
@@ -296,7 +302,7 @@ impl Store {
                     self.put_file_beside()?;
                 }
             }
-            None => self.put_file_beside()?,
+            _ => self.put_file_beside()?,
         }
         fs::rename(&path, &self.path)?;
         sync_name(&self.path)?;
