@@ -27,6 +27,7 @@ class Cluster:
 
     def __init__(self, directory, **settings):
         self.directory = directory
+        self.environment = {}  # of the server, from its next start on
         self.settings = [argument for name, value in settings.items() for argument in ("--set", f"{name}={value}")]
         self.tool("start", *self.settings).check_returncode()
         self.read_address()
@@ -61,7 +62,9 @@ class Cluster:
         self.tool("remove").check_returncode()
 
     def tool(self, command, *arguments):
-        return subprocess.run([TOOL, command, self.directory, *arguments], capture_output=True, stdin=subprocess.DEVNULL)
+        environment = os.environ | self.environment
+        # Not by its first line: that is `env`, which would leave the shared memory of a faked clock behind.
+        return subprocess.run(["bash", TOOL, command, self.directory, *arguments], env=environment, capture_output=True, stdin=subprocess.DEVNULL)
 
     def connect(self, name):
         return psycopg.connect(dbname=name, autocommit=True, **self.address)
