@@ -117,7 +117,7 @@ class Standby(Cluster):
     """A copy of a cluster that follows it: the cluster commits nothing that the copy does not have."""
 
     def __init__(self, directory, primary):
-        self.directory, self.settings = directory, []
+        self.directory, self.settings, self.environment = directory, [], {}
         # A cluster of its own first: the tool knows whose the directory must be.
         self.tool("start").check_returncode()
         self.read_address()
