@@ -51,6 +51,10 @@ class Cluster:
             server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return name
 
+    def drop_database(self, name):
+        with self.connect("postgres") as server:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def start(self):
         """On the port it had; what a killed server leaves behind may take a moment to let go of it."""
         wait_until(lambda: self.tool("start", "--port", self.address["port"], *self.settings).returncode == 0, "the cluster starts")
@@ -62,9 +66,9 @@ class Cluster:
         self.tool("remove").check_returncode()
 
     def tool(self, command, *arguments):
-        environment = os.environ | self.environment
         # Not by its first line: that is `env`, which would leave the shared memory of a faked clock behind.
-        return subprocess.run(["bash", TOOL, command, self.directory, *arguments], env=environment, capture_output=True, stdin=subprocess.DEVNULL)
+        command = ["bash", TOOL, command, self.directory, *arguments]
+        return subprocess.run(command, env=os.environ | self.environment, capture_output=True, stdin=subprocess.DEVNULL)
 
     def connect(self, name):
         return psycopg.connect(dbname=name, autocommit=True, **self.address)
