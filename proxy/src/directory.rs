@@ -194,7 +194,7 @@ impl RouteTable {
             }
             Target::Campaign { campaign, .. } => {
                 let known = self.campaigns.get(&campaign.campaign_id).copied();
-                let Some(offer_id) = campaign.offer_id.or(known) else { return Lead::Nowhere };
+                let Some(offer_id) = campaign.offer_id.or(known) else { return Lead::NotKnown };
                 let minted = campaign.click_id.is_none().then(|| new_id(rand::random_range(0..BUCKETS)));
                 let campaign_id = Some(campaign.campaign_id);
                 let ids = Ids { campaign_id, offer_id: Some(offer_id), ..Ids::default() };
@@ -205,7 +205,7 @@ impl RouteTable {
 
     fn to(&self, tap: &Tap, minted: Option<ClickIdText>, ids: &Ids, subs: Option<&serde_json::Value>) -> Lead {
         let Some(template) = ids.offer_id.and_then(|offer_id| self.templates.get(&offer_id)) else {
-            return Lead::Nowhere;
+            return Lead::NotKnown;
         };
         let click_id = minted.as_ref().map(ClickIdText::as_str).or(tap.click_id()).unwrap_or_default();
         match header_of(&template.render_offer(click_id, ids, subs)) {
