@@ -23,7 +23,7 @@ use postback_proxy::redirect::KnownKey;
 use postback_proxy::routes::{Backend, Routes};
 use postback_proxy::server::{Connection, Phase, http};
 use postback_proxy::spool::Spool;
-use postback_proxy::spool_record::time_of;
+use postback_proxy::spool_record::{is_readable, time_of};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -145,7 +145,7 @@ fn without_database() -> (Routes, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fuzz/spool");
     let _ = std::fs::remove_dir_all(&path);
     std::fs::create_dir_all(&path).expect("a directory");
-    let (spool, _) = Spool::open(&path, 1 << 30, time_of).expect("a spool");
+    let (spool, _) = Spool::open(&path, 1 << 30, time_of, is_readable).expect("a spool");
     let directory = Directory::open(&path, Arc::default());
     directory.key.set(code_key());
     directory.replace(directory.table().with(known_routes(), true));

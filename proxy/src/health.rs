@@ -1,5 +1,6 @@
-//! The admin listener: `/healthz` (the process), `/readyz` (whether taps and postbacks can be recorded now), `/metrics` (Prometheus text) and
-//! `/domains/{domain}` (whether links have it, for whoever makes certificates on demand). Not for the public: bind it where only the operator and the balancer reach it.
+//! The admin listener: `/healthz` (the process), `/readyz` (whether taps and postbacks can be recorded now), `/metrics`
+//! (Prometheus text) and `/domains/{domain}` (whether links have it, for whoever makes certificates on demand). Not for the
+//! public: bind it where only the operator and the balancer reach it.
 
 use crate::answer::{self, Answer};
 use crate::database::Database;
