@@ -300,7 +300,7 @@ fn connection_limit(max_deliveries: Option<usize>) -> usize {
     let others = RESERVED_DESCRIPTORS + max_deliveries.unwrap_or_default();
     let connections = descriptors.saturating_sub(others).clamp(RESERVED_DESCRIPTORS, MAX_CONNECTIONS);
     if connections < MAX_CONNECTIONS {
-        tracing::warn!(connections, descriptors, "the limit of open files allows only so many clients at once");
+        tracing::info!(connections, descriptors, "the limit of open files allows only so many clients at once");
     }
     connections
 }
