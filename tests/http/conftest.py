@@ -1,7 +1,10 @@
-"""What several HTTP tests need: a click to convert, the newest postback, deliveries, and proof that nothing was answered 5xx."""
+"""What several HTTP tests need: a click to convert, the newest postback, deliveries, a database of one test, and proof that nothing was
+answered 5xx."""
 
 import pytest
+from outage import Ingest
 from outbound import Outbound
+from support import Campaign, connect, database_url, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +49,30 @@ def outbound(clicked):
     made = Outbound(clicked)
     yield made
     made.close()
+
+
+@pytest.fixture
+def place(databases):
+    """A database with a campaign, for one test."""
+    with connect(databases.create()) as connection:
+        connection.campaign = Campaign(connection)
+        yield connection
+
+
+@pytest.fixture
+def start_spooling(start_proxy, place, tmp_path):
+    """Starts a proxy with a spool that knows the routes."""
+
+    def start(url=None, **settings):
+        proxy = start_proxy(url or database_url(place), spool=tmp_path / "spool", **settings)
+        wait_until((tmp_path / "spool/routes.json").exists, "the routes are on disk")
+        return proxy
+
+    return start
+
+
+@pytest.fixture
+def ingest(place):
+    yield Ingest(place)
+    place.execute("DROP OWNED BY outage_ingest")
+    place.execute("DROP ROLE outage_ingest")

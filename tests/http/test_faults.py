@@ -10,20 +10,12 @@ import time
 import pytest
 import wire
 from load import Load
-from support import Campaign, connect, database_url, wait_until
+from support import connect, database_url, wait_until
 
 KILL = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name = 'postback-proxy'"
 )
-
-
-@pytest.fixture
-def place(databases):
-    """A database with a campaign, for one test."""
-    with connect(databases.create()) as connection:
-        connection.campaign = Campaign(connection)
-        yield connection
 
 
 def tap_forever(proxy, database, code=None):
