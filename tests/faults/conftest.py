@@ -90,7 +90,7 @@ def under_load(start_machine, seed, record):
             wait_until(ledger.has_acked_more(chance.randint(100, 400)), "requests are taken again")
         finally:
             ledger.end()
-        wait_until(machine.is_well, "the spool is empty", seconds=60)
+        wait_until(machine.is_well, "the spool is empty", seconds=90)
         recovered_after = time.monotonic() - healed_at
         with machine.connect() as database:
             outcome = ledger.compare(database)

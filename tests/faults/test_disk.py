@@ -83,7 +83,7 @@ def without_database(start_machine, seed, record):
             machine.cluster.start()
         finally:
             ledger.end()
-        wait_until(machine.is_well, "the spool is empty", seconds=60)
+        wait_until(machine.is_well, "the spool is empty", seconds=90)
         with machine.connect() as database:
             outcome = ledger.compare(database)
             stored = database.execute("SELECT count(*) FROM postback.postbacks").fetchone()[0]

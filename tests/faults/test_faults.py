@@ -147,7 +147,7 @@ def test_control_an_early_ack_is_found_out(start_machine, seed, record):
         finally:
             ledger.end()
     machine.restart_proxy()
-    wait_until(machine.is_well, "the spool is empty", seconds=60)
+    wait_until(machine.is_well, "the spool is empty", seconds=90)
     with machine.connect() as database:
         outcome = ledger.compare(database)
     record(outcome, 0.0)
@@ -171,7 +171,7 @@ def test_control_a_commit_that_is_not_flushed_is_found_out(start_machine, seed, 
     finally:
         ledger.end()
     machine.cluster.start()
-    wait_until(machine.is_well, "the spool is empty", seconds=60)
+    wait_until(machine.is_well, "the spool is empty", seconds=90)
     with machine.connect() as database:
         outcome = ledger.compare(database)
     record(outcome, 0.0)
